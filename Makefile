@@ -1,0 +1,50 @@
+# Every verb makes what it needs; `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint conformance bench example generate wheel clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Pointsman and its tools into $(VENV) (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]' --group dev
+	@touch $@
+
+setup: $(STAMP) ## make .venv with everything installed
+
+demo: $(STAMP) ## watch events go through a pipeline on a real broker
+	@$(BIN)/pointsman demo
+
+test: lint ## lint, type-check and run every test on a real broker
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff, mypy, the floors of the house
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
+	@$(BIN)/python -m pointsman.cel.conformance $(CASES)
+
+bench: $(STAMP) ## benchmarks against hand-written loops, as ratios
+	@$(BIN)/python -m benchmarks $(ONLY)
+
+example: $(STAMP) ## run an example end to end (NAME=payments or flights)
+	@$(BIN)/python -m examples.$(or $(NAME),payments).run
+
+generate: $(STAMP) ## write the JSON Schemas and the reference page anew
+	@$(BIN)/python -m pointsman.spec.generate
+
+wheel: $(STAMP) ## build the wheel into dist/
+	@$(BIN)/python -m build --wheel
+
+clean: ## remove what was built
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,3 @@
+"""Event-driven dynamic model selection on Apache Kafka."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,30 @@
+"""The closed lists of words that stand in records: why a decision was made, why a letter is dead."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["DEAD_LETTER_REASONS", "DECISION_REASONS", "FAILURE_CLASSES", "STATUSES"]
+
+DECISION_REASONS: Final = {
+    "rule": "the route's condition was true",
+    "default": "the route has no condition",
+    "on_error": "the route's condition erred and its on_error is match",
+}
+
+DEAD_LETTER_REASONS: Final = {
+    "undecodable": "the value is not what source.format says",
+    "empty": "the record has no value (a tombstone)",
+    "too_large": "the value is larger than limits.bytes",
+    "unmatched": "no route's condition was true and unmatched is dead_letter",
+    "rule_error": "a route's condition erred and its on_error is dead_letter",
+    "model_failed": "the chosen model did not answer; a decision with the same id says failed",
+    "unwritable": "the decision record could not be written, for example because it is larger than the topic allows",
+}
+
+STATUSES: Final = {
+    "ok": "the chosen model answered",
+    "failed": "no model answered; a dead letter with the same id keeps the event",
+}
+
+FAILURE_CLASSES: Final = ("timeout", "refused", "overloaded", "invalid_input", "invalid_reply", "internal")

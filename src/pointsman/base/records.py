@@ -1,0 +1,69 @@
+"""What flows: a batch of source records in, effects out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Batch", "DeadLetter", "Headers", "SourceRecord"]
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of one poll, as columns of equal length; order within each partition is the log's.
+
+    Attributes:
+        values: Message values; None is a tombstone.
+        keys: Message keys.
+        topics: Source topics.
+        partitions: Source partitions.
+        offsets: Source offsets.
+        timestamps: Record timestamps, milliseconds since 1970; -1 where there is none.
+        headers: Message headers, or None where the policy reads none.
+        now_ms: When the batch was polled, milliseconds since 1970.
+    """
+
+    values: list[bytes | None]
+    keys: list[bytes | None]
+    topics: list[str]
+    partitions: list[int]
+    offsets: list[int]
+    timestamps: list[int]
+    headers: list[Headers | None] | None
+    now_ms: int
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One record as it came, for what is rare: dead letters, explain."""
+
+    value: bytes | None
+    key: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    headers: Headers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used, with its bytes as they came.
+
+    Attributes:
+        id: The event's id, or `topic-partition-offset`.
+        reason: A member of `reasons.DEAD_LETTER_REASONS`.
+        message: What was wrong, in a sentence.
+        attempts: The model attempts made, as in `result.attempts`.
+    """
+
+    record: SourceRecord
+    id: str
+    reason: str
+    message: str
+    attempts: Sequence[dict[str, object]] = field(default=())

@@ -1,0 +1,40 @@
+"""A model as the dispatcher sees it, whatever protocol reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from pointsman.base.errors import ModelError
+from pointsman.base.registry import Registry
+
+__all__ = ["Model", "Row", "models"]
+
+Row = tuple[Any, ...] | dict[str, Any]
+"""One event's inputs: values in the order of the input names, or the enriched event where no inputs are named."""
+
+
+class Model(Protocol):
+    """Answers a batch of inputs.
+
+    A class is registered under its protocol's key in `models.<m>`, has a `Config` dataclass with its own keys, and is built with
+    `open(name, config, common, folder)`, which loads what it needs, compares declared inputs with what the model expects
+    (dtype, shape) and raises SpecError-ready `ModelMismatch`es. One instance serves one worker and is called by one thread at a time.
+    """
+
+    protocol: ClassVar[str]
+    version: str | None
+    """What `result.model_version` says; None where nothing is known."""
+
+    def predict(self, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
+        """One reply for each row, in order; a ModelError in place of a reply fails that row alone.
+
+        May block and may raise: a raised ModelError, or any other exception, fails every row of the call. A reply is what
+        `outputs` see as `reply`: JSON-like values.
+        """
+
+    def close(self) -> None:
+        """Frees what `open` took; called once, from any thread."""
+
+
+models: Registry[Model] = Registry("model", "pointsman.model")
