@@ -1,0 +1,71 @@
+"""The command `pointsman`: its parts in the order people think of them, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pointsman import __version__
+from pointsman.base.errors import PointsmanError, SpecError
+from pointsman.cli.init import init
+
+__all__ = ["app", "main"]
+
+WRITE, RUN, DATA, MEASURE = "Write a pipeline", "Run it", "Look at data", "Measure"
+
+app = typer.Typer(
+    name="pointsman",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"pointsman {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Chooses a machine-learning model for every event of a Kafka topic, as one YAML document says.
+
+    Begin with: pointsman init mine
+    """
+
+
+app.command(rich_help_panel=WRITE)(init)
+
+
+def _report(error: PointsmanError) -> None:
+    """Writes what went wrong for people, without a traceback."""
+    if isinstance(error, SpecError):
+        print(error, file=sys.stderr)
+    else:
+        print(f"pointsman: {error}", file=sys.stderr)
+
+
+def main() -> None:
+    """Runs the command line; exits 0 done, 1 errors found, 2 wrong usage, 3 environment, 130 Ctrl-C."""
+    try:
+        app()
+    except PointsmanError as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stdout = None
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
