@@ -1,0 +1,126 @@
+"""One real Kafka broker for the whole test session, and what tests do with it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from pointsman.bus.local import LocalBroker
+
+SILENT = logging.getLogger("tests.librdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """A running broker as tests see it.
+
+    Attributes:
+        client_config: librdkafka properties with which a client may do everything.
+    """
+
+    client_config: Mapping[str, str]
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return self.client_config["bootstrap.servers"]
+
+    def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """Creates a topic and waits until it exists."""
+        admin = AdminClient({**self.client_config}, logger=SILENT)
+        admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
+        return name
+
+    def produce(self, topic: str, values: Iterable[bytes | str | tuple | None], **extra: object) -> int:
+        """Writes values, or (key, value) or (key, value, partition) tuples, and waits for all of them.
+
+        Args:
+            extra: Handed to each `produce`, such as headers.
+
+        Returns:
+            How many were written.
+        """
+        failed: list[object] = []
+        producer = Producer({**self.client_config, "partitioner": "murmur2_random"}, logger=SILENT)
+        count = 0
+        for item in values:
+            key, value, *partition = item if isinstance(item, tuple) else (None, item)
+            place = {"partition": partition[0]} if partition else {}
+            while True:
+                try:
+                    producer.produce(
+                        topic,
+                        value,
+                        key,
+                        on_delivery=lambda error, _: failed.append(error) if error else None,
+                        **place,
+                        **extra,
+                    )
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            count += 1
+        assert producer.flush(60) == 0
+        assert failed == []
+        return count
+
+    def consume_all(self, topic: str) -> list[Message]:
+        """Reads a topic from its beginning to its end now, partition by partition in offset order."""
+        consumer = Consumer(
+            {**self.client_config, "group.id": f"tests-{uuid.uuid4().hex}", "enable.partition.eof": True},
+            logger=SILENT,
+        )
+        found: list[Message] = []
+        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        for number in partitions:
+            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+            consumer.assign([TopicPartition(topic, number, low)])
+            while (message := consumer.poll(30)) is not None and message.error() is None:
+                found.append(message)
+            assert message is not None, f"{topic}[{number}] did not reach its end in 30 s"
+        consumer.close()
+        return found
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The session's broker; the one that POINTSMAN_TEST_BOOTSTRAP names where it is set."""
+    if running := os.environ.get("POINTSMAN_TEST_BOOTSTRAP"):
+        yield Kafka({"bootstrap.servers": running})
+        return
+    with LocalBroker(tmp_path_factory.mktemp("broker")) as local:
+        yield Kafka(local.client_config)
+
+
+_numbers = itertools.count(1)
+
+
+class TopicFactory:
+    """Makes topics with names of their own: `topic(partitions=4)` returns the name."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    def __call__(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        return self._kafka.create_topic(unique("topic"), partitions, config)
+
+
+def unique(prefix: str) -> str:
+    """Returns a name for a topic, group or pipeline that no other test uses."""
+    return f"{prefix}-{os.getpid()}-{next(_numbers)}-{uuid.uuid4().hex[:6]}"
+
+
+@pytest.fixture
+def topic(broker: Kafka) -> TopicFactory:
+    """Makes topics on the session's broker."""
+    return TopicFactory(broker)
