@@ -1,0 +1,1 @@
+"""Transactions, each routed to the model that fits it."""
