@@ -5,6 +5,7 @@ PointsmanError
     UsageError           the command was called wrongly
     EnvironmentFault     the surroundings do not allow it: no broker, no permission
         MissingExtra         an optional package is not installed
+    Misfit               what the document names is not as it says: a Python name, a model, a table; becomes a finding
     RecordError          one record cannot be used; it goes to dead letters
     EvalError            an expression has no value for this event
     ModelError           a model did not answer
@@ -29,6 +30,7 @@ __all__ = [
     "Finding",
     "InvalidInput",
     "InvalidReply",
+    "Misfit",
     "MissingExtra",
     "ModelError",
     "ModelInternal",
@@ -108,6 +110,24 @@ class MissingExtra(EnvironmentFault):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'pointsman[{extra}]'")
+
+
+class Misfit(PointsmanError):
+    """What the document names is not as it says: a Python name, a model's file, a table.
+
+    Whoever knows where the name stands in the document turns it into a Finding.
+
+    Attributes:
+        code: The finding's stable code, such as `E411`.
+        hint: What to do about it; empty where there is nothing to add.
+        path: Keys below the component that is at fault, such as `("inputs", "amount")`.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", path: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+        self.path = path
 
 
 class RecordError(PointsmanError):

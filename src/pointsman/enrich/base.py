@@ -18,7 +18,8 @@ class Enricher(Protocol):
     """Computes one metadata field of an event.
 
     A class is registered under its key in `enrich.<field>` and has a `Config` dataclass; it is built with
-    `from_config(config)`. The engine evaluates `inputs` for each event and calls what `bind` returned with their values, in order.
+    `from_config(config)`. The engine evaluates `inputs` for each event and calls what `bind` returned with
+    their values, in order.
     """
 
     name: ClassVar[str]
@@ -28,7 +29,8 @@ class Enricher(Protocol):
     inputs: tuple[Program, ...]
 
     def bind(self, tables: Tables) -> Callable[..., Any] | None:
-        """The function from the inputs' values to the field's value, or None where the only input is the value itself.
+        """The function from the inputs' values to the field's value, or None where the only input is the
+        value itself.
 
         It does not block; it may raise EvalError: the field is then absent and the record names the error.
         """

@@ -32,9 +32,9 @@ class Strategy(Protocol):
     """Picks among a route's candidate models.
 
     A class is registered under its key in `use` and has a `Config` dataclass; it is built with
-    `from_config(config, salt)`. It holds no clock and no random source: what it draws comes from `unit`, so the same parameters and the same
-    event give the same choice on every runner and in a replay. Choices are made ahead and handed out again, so that the
-    engine can prepare the bytes of each.
+    `from_config(config, salt)`. It holds no clock and no random source: what it draws comes from `unit`, so
+    the same parameters and the same event give the same choice on every runner and in a replay. Choices are
+    made ahead and handed out again, so that the engine can prepare the bytes of each.
     """
 
     name: ClassVar[str]
