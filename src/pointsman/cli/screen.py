@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-__all__ = ["Paint", "ask", "columns", "is_terminal", "jsonish", "paint", "plain", "say", "warn", "write_json"]
+__all__ = [
+    "Paint",
+    "ask",
+    "columns",
+    "is_terminal",
+    "jsonish",
+    "pad",
+    "paint",
+    "plain",
+    "say",
+    "warn",
+    "write_json",
+]
 
 Paint = Callable[[str, str], str]
 """From a text and what it is (`good`, `bad`, `name`, `faint`, `title`) to the text as it is shown."""
 
 _CODES = {"good": "32", "bad": "31", "name": "36", "faint": "2", "title": "1", "warn": "33"}
+_COLOUR = re.compile(r"\x1b\[[0-9]+m")
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:
@@ -60,11 +74,20 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ", gap: str = "  
     """Lines in which each column is as wide as its widest cell; the last one is not padded."""
     if not rows:
         return []
-    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
+    widths = [max(_width(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
     return [
-        (indent + gap.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))).rstrip()
+        (indent + gap.join(pad(cell, width) for cell, width in zip(row, widths, strict=False))).rstrip()
         for row in rows
     ]
+
+
+def pad(text: str, width: int) -> str:
+    """`text` with blanks up to `width` columns; colours take none."""
+    return text + " " * (width - _width(text))
+
+
+def _width(text: str) -> int:
+    return len(_COLOUR.sub("", text))
 
 
 def ask(question: str, default: str) -> str:

@@ -1,0 +1,124 @@
+"""An explanation as text: what was decoded and added, why this route, what the model said, the record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pointsman.cli.screen import Paint, columns, jsonish, plain
+
+__all__ = ["render", "route_lines"]
+
+_MARKS = {"true": "✓", "false": "✗", "error": "!", "not reached": "·"}
+_ROLES = {"true": "good", "false": "faint", "error": "bad", "not reached": "faint"}
+_VALUE = 60
+"""Characters of a value that are shown; the record below shows all of it."""
+
+
+def render(told: Mapping[str, Any], paint: Paint = plain) -> str:
+    """All parts of an explanation, each under its title.
+
+    Args:
+        told: An `Explanation` as plain values, as `explain --json` writes it.
+        paint: Colours a text by what it is.
+    """
+    parts = [
+        ("event", _event(told, paint)),
+        ("metadata", _metadata(told["metadata"], paint)),
+        ("routes", route_lines(told["routes"], paint)),
+        ("choice", _choice(told["choice"], paint)),
+        ("model", _calls(told["calls"], paint)),
+        ("dead letter", _dead(told.get("dead_letter"), paint)),
+        ("record", _record(told["record"])),
+    ]
+    return "\n\n".join("\n".join([paint(title, "title"), *lines]) for title, lines in parts if lines)
+
+
+def _event(told: Mapping[str, Any], paint: Paint) -> list[str]:
+    head = [("id", jsonish(told["id"])), ("key", jsonish(told["key"])), ("time", _time(told))]
+    lines = columns([[paint(name, "faint"), value] for name, value in head])
+    rows = []
+    for field in told["fields"]:
+        shown = "–" if field["problem"] == "missing" else jsonish(field["value"], limit=_VALUE)
+        problem = {"missing": "missing", "mistyped": f"is not of type {field['type']}"}.get(
+            field["problem"] or ""
+        )
+        mark = "" if problem is None else paint(problem, "warn")
+        rows.append([paint(field["name"], "name"), shown, paint(field["type"] or "", "faint"), mark])
+    return lines + columns(rows)
+
+
+def _time(told: Mapping[str, Any]) -> str:
+    return str(told["time"])
+
+
+def _metadata(metadata: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
+    rows = []
+    for field in metadata:
+        error = field.get("error")
+        value = paint(f"! {error}", "bad") if error else jsonish(field["value"], limit=_VALUE)
+        rows.append([paint(field["name"], "name"), value])
+    return columns(rows)
+
+
+def route_lines(routes: Sequence[Mapping[str, Any]], paint: Paint = plain) -> list[str]:
+    """Each route in order: whether it was true, its condition, and the values that made it so."""
+    lines: list[str] = []
+    width = max((len(route["name"]) for route in routes), default=0)
+    for route in routes:
+        outcome = route["outcome"]
+        mark = paint(_MARKS[outcome], _ROLES[outcome])
+        name = paint(route["name"].ljust(width), "name" if outcome == "true" else "faint")
+        condition = route["condition"] or "always"
+        where = paint(f"line {route['line']}", "faint") if route["line"] else ""
+        lines.append(f"  {mark} {name}  {condition}  {where}".rstrip())
+        if outcome == "not reached":
+            lines[-1] = paint(f"  {_MARKS[outcome]} {route['name'].ljust(width)}  not reached", "faint")
+        lines += [f"    {' ' * width}  {paint(text, 'faint')} = {value}" for text, value in _steps(route)]
+    return lines
+
+
+def _steps(route: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The parts of a condition with their values, without what is only the condition again."""
+    steps = [(step["text"], step) for step in route["steps"]]
+    shown = [(text, step) for text, step in steps if text != route["condition"] or step.get("error")]
+    return [
+        (text, f"! {step['error']}" if step.get("error") else jsonish(step["value"], limit=_VALUE))
+        for text, step in shown
+    ]
+
+
+def _choice(choice: Mapping[str, Any] | None, paint: Paint) -> list[str]:
+    if choice is None:
+        return []
+    lines = [f"  {paint(choice['model'], 'name')} by {choice['strategy']} ({choice['reason']})"]
+    if choice.get("candidates"):
+        arms = ", ".join(f"{model} {share:.6g}" for model, share in choice["candidates"].items())
+        lines.append(f"  unit {jsonish(choice.get('unit'))}, propensity {choice['propensity']:.6g} of {arms}")
+    return lines
+
+
+def _calls(calls: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
+    lines = []
+    for call in calls:
+        version = f" {call['version']}" if call.get("version") else ""
+        good = call["status"] == "ok"
+        lines.append(
+            f"  {paint(call['model'], 'name')}{version}  {paint(call['status'], 'good' if good else 'bad')}"
+        )
+        for title in ("inputs", "reply", "output", "error"):
+            if call.get(title) is not None:
+                value = call[title] if title == "error" else jsonish(call[title])
+                lines.append(f"    {paint(title.ljust(6), 'faint')}  {value}")
+    return lines
+
+
+def _dead(letter: Mapping[str, Any] | None, paint: Paint) -> list[str]:
+    return [f"  {paint(letter['reason'], 'bad')}: {letter['message']}"] if letter else []
+
+
+def _record(record: Any) -> list[str]:
+    if record is None:
+        return ["  none is written"]
+    return [f"  {line}" for line in json.dumps(record, ensure_ascii=False, indent=2).splitlines()]

@@ -1,0 +1,252 @@
+"""The little of Kafka that the data commands need: write records one by one, read a topic without a group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from pointsman.base.errors import EnvironmentFault
+
+__all__ = ["Record", "Sender", "Start", "ensure_topic", "read"]
+
+_REACH_SECONDS = 10.0
+_IDLE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a topic, as it stands there.
+
+    Attributes:
+        timestamp: Milliseconds since 1970; -1 where there is none.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where reading begins: so many records before the end, or at a time, or at the beginning.
+
+    Attributes:
+        last: Records before each partition's end; None where `at_ms` counts.
+        at_ms: Milliseconds since 1970; 0 is the beginning.
+    """
+
+    last: int | None = None
+    at_ms: int = 0
+
+
+def _quiet(config: Mapping[str, str]) -> dict[str, Any]:
+    """`config` for a client whose own log stays out of the command's output."""
+    return {**config, "log_level": 0}
+
+
+def _no_broker(config: Mapping[str, str], error: Exception) -> EnvironmentFault:
+    address = config.get("bootstrap.servers", "nowhere")
+    said = error.args[0].str() if error.args else str(error)
+    return EnvironmentFault(
+        f"no Kafka broker answers at {address} ({said}): start one with 'pointsman broker start', "
+        "or give its address in kafka: {bootstrap.servers: …}"
+    )
+
+
+def ensure_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool:
+    """Creates `topic` where it is missing; returns whether it was.
+
+    Raises:
+        EnvironmentFault: No broker answers, or it does not allow it.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.cimpl import NewTopic
+
+    admin = AdminClient(_quiet(config))
+    try:
+        if topic in admin.list_topics(timeout=_REACH_SECONDS).topics:
+            return False
+    except KafkaException as error:
+        raise _no_broker(config, error) from error
+    try:
+        admin.create_topics([NewTopic(topic, num_partitions=partitions)])[topic].result(_REACH_SECONDS)
+    except KafkaException as error:
+        if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
+            return False
+        raise EnvironmentFault(f"cannot create the topic {topic}: {error.args[0].str()}") from error
+    _await_leader(admin, topic)
+    return True
+
+
+def _await_leader(admin: Any, topic: str) -> None:
+    """Returns once every partition of a new topic can be written."""
+    deadline = time.monotonic() + _REACH_SECONDS
+    while time.monotonic() < deadline:
+        found = admin.list_topics(topic, timeout=_REACH_SECONDS).topics[topic]
+        if found.partitions and all(one.leader >= 0 for one in found.partitions.values()):
+            return
+        time.sleep(0.05)
+
+
+class Sender:
+    """Writes records and counts those that did not arrive."""
+
+    def __init__(self, config: Mapping[str, str]) -> None:
+        from confluent_kafka import Producer
+
+        self._producer = Producer(
+            {
+                "linger.ms": "5",
+                "compression.type": "lz4",
+                "delivery.timeout.ms": "30000",
+                **_quiet(config),
+                "partitioner": "murmur2_random",
+            }
+        )
+        self.failed = 0
+        self.first_error = ""
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._producer.flush()
+
+    def _delivered(self, error: Any, _: Any) -> None:
+        if error is not None:
+            self.failed += 1
+            self.first_error = self.first_error or error.str()
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+    ) -> None:
+        """Queues one record; waits while the queue is full."""
+        from confluent_kafka import KafkaException
+
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, headers=list(headers) or None, on_delivery=self._delivered
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+                continue
+            except KafkaException as error:
+                self._delivered(error.args[0], None)
+            self._producer.poll(0)
+            return
+
+
+def read(
+    config: Mapping[str, str], topics: Sequence[str], start: Start, *, follow: bool
+) -> Iterator[Record | None]:
+    """The committed records of `topics`; None whenever a moment passes without one.
+
+    Args:
+        config: Properties of the client; no group is joined and no offset committed.
+        topics: Each must exist.
+        start: Where to begin.
+        follow: Go on for ever; else end where the topics ended at the beginning.
+
+    Raises:
+        EnvironmentFault: No broker answers, or a topic does not exist or may not be read.
+    """
+    from confluent_kafka import Consumer, KafkaException
+
+    consumer = Consumer(
+        {
+            **_quiet(config),
+            "group.id": "pointsman-cli",
+            "enable.auto.commit": "false",
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": "false",
+        }
+    )
+    try:
+        ends = _assign(consumer, config, topics, start)
+        while follow or ends:
+            for message in consumer.consume(500, _IDLE_SECONDS) or (None,):
+                error: Any = message.error() if message else None
+                if error is None:
+                    yield _record(message) if message else None
+                elif error.fatal() or not error.retriable():
+                    raise EnvironmentFault(f"cannot read {', '.join(topics)}: {error.str()}")
+            if not follow:
+                _drop_reached(consumer, ends)
+    except KafkaException as error:
+        raise _no_broker(config, error) from error
+    finally:
+        consumer.close()
+
+
+def _assign(
+    consumer: Any, config: Mapping[str, str], topics: Sequence[str], start: Start
+) -> dict[tuple[str, int], int]:
+    """Begins at `start`; returns the end of every partition that is not there yet."""
+    from confluent_kafka import KafkaException, TopicPartition
+
+    places, ends = [], {}
+    for topic in topics:
+        try:
+            found = consumer.list_topics(topic, timeout=_REACH_SECONDS).topics[topic]
+        except KafkaException as error:
+            raise _no_broker(config, error) from error
+        if found.error is not None:
+            raise EnvironmentFault(f"the topic {topic} cannot be read: {found.error.str()}")
+        for partition in found.partitions:
+            low, high = consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=_REACH_SECONDS
+            )
+            place = _place(consumer, topic, partition, low, high, start)
+            places.append(TopicPartition(topic, partition, place))
+            if place < high:
+                ends[topic, partition] = high
+    consumer.assign(places)
+    return ends
+
+
+def _place(consumer: Any, topic: str, partition: int, low: int, high: int, start: Start) -> int:
+    from confluent_kafka import TopicPartition
+
+    if start.last is not None:
+        return max(low, high - start.last)
+    if not start.at_ms:
+        return low
+    [found] = consumer.offsets_for_times(
+        [TopicPartition(topic, partition, start.at_ms)], timeout=_REACH_SECONDS
+    )
+    return high if found.offset < 0 else int(found.offset)
+
+
+def _drop_reached(consumer: Any, ends: dict[tuple[str, int], int]) -> None:
+    """Forgets partitions whose end was reached; a transaction's markers count, though nobody sees them."""
+    for place in consumer.position(consumer.assignment()):
+        if place.offset >= ends.get((place.topic, place.partition), 0):
+            ends.pop((place.topic, place.partition), None)
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
