@@ -23,8 +23,8 @@ GOLDEN = FOLDER / "golden.jsonl"
 def decision(record: dict[str, Any]) -> str:
     """A decision record without what differs from run to run, as one line.
 
-    Left out are where it lay in the topic, the clock's readings, the policy version, and id and time where the
-    event did not bring them. Scores are rounded, for another processor may differ in the last digit.
+    Left out are where it lay in the topic, the clock's readings, the policy version, and id and time where
+    the event did not bring them. Scores are rounded, for another processor may differ in the last digit.
     """
     event = record["event"]
     kept = {name: record[name] for name in ("v", "event", "metadata", "decision", "result")}
