@@ -19,6 +19,7 @@ DEAD_LETTER_REASONS: Final = {
     "unmatched": "no route's condition was true and unmatched is dead_letter",
     "rule_error": "a route's condition erred and its on_error is dead_letter",
     "model_failed": "the chosen model did not answer; a decision with the same id says failed",
+    "internal": "deciding it raised where nothing may; a fault of Pointsman worth a report",
     "unwritable": "the decision record could not be written, for example because it is larger than the topic allows",
 }
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-__all__ = ["Batch", "DeadLetter", "Headers", "SourceRecord"]
+__all__ = ["Batch", "DeadLetter", "HeaderColumn", "Headers", "SourceRecord"]
 
 Headers = Sequence[tuple[str, bytes | None]]
+
+
+class HeaderColumn(Protocol):
+    """The headers of a batch by index; a list will do, or something that asks the client only when it is looked at."""
+
+    def __getitem__(self, index: int, /) -> Headers | None:
+        """The headers of record `index`, None where it has none."""
 
 
 @dataclass(slots=True)
@@ -21,7 +29,7 @@ class Batch:
         partitions: Source partitions.
         offsets: Source offsets.
         timestamps: Record timestamps, milliseconds since 1970; -1 where there is none.
-        headers: Message headers, or None where the policy reads none.
+        headers: Message headers by index; looked at only where they are needed.
         now_ms: When the batch was polled, milliseconds since 1970.
     """
 
@@ -31,11 +39,23 @@ class Batch:
     partitions: list[int]
     offsets: list[int]
     timestamps: list[int]
-    headers: list[Headers | None] | None
+    headers: HeaderColumn
     now_ms: int
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def record(self, index: int) -> SourceRecord:
+        """Record `index` as it came."""
+        return SourceRecord(
+            self.values[index],
+            self.keys[index],
+            self.topics[index],
+            self.partitions[index],
+            self.offsets[index],
+            self.timestamps[index],
+            self.headers[index],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,140 @@
+"""Every metric and every log line this package emits: name, unit, meaning. Nothing else names one.
+
+Components emit neither; the runner counts at the door of each role, once per batch, and says what happened to the process.
+Metric names read `pointsman_<noun>_<unit>[_total]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__all__ = ["LATENCY_BOUNDS", "LOGS", "METRICS", "Log", "Metric"]
+
+LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of a latency histogram's buckets, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        kind: A counter only grows; a gauge is what is so now; a histogram counts calls by `LATENCY_BOUNDS`.
+        unit: What one of it is.
+        labels: The names of its labels, in order.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One kind of log line.
+
+    Attributes:
+        fields: The names of the values it carries, in order.
+    """
+
+    name: str
+    level: Literal["info", "warning", "error"]
+    meaning: str
+    fields: tuple[str, ...] = ()
+
+
+def _metrics(*found: Metric) -> dict[str, Metric]:
+    return {m.name: m for m in found}
+
+
+METRICS: Final = _metrics(
+    Metric("pointsman_events_total", "counter", "events", "Events decided, repeats included."),
+    Metric("pointsman_event_bytes_total", "counter", "bytes", "Bytes of the values of events decided."),
+    Metric("pointsman_batches_total", "counter", "batches", "Batches of events decided."),
+    Metric("pointsman_decisions_total", "counter", "records", "Decision records handed to Kafka."),
+    Metric("pointsman_decision_bytes_total", "counter", "bytes", "Bytes of the decision records handed to Kafka."),
+    Metric(
+        "pointsman_dead_letters_total",
+        "counter",
+        "records",
+        "Events handed to dead letters, by reason.",
+        ("reason",),
+    ),
+    Metric("pointsman_skipped_total", "counter", "events", "Events no route matched, where unmatched is skip."),
+    Metric("pointsman_route_events_total", "counter", "events", "Events a route decided.", ("route",)),
+    Metric(
+        "pointsman_model_results_total",
+        "counter",
+        "events",
+        "Results by the model chosen and their status.",
+        ("model", "status"),
+    ),
+    Metric(
+        "pointsman_model_failures_total",
+        "counter",
+        "events",
+        "Events a model did not answer, by failure class.",
+        ("model", "class"),
+    ),
+    Metric(
+        "pointsman_model_call_seconds",
+        "histogram",
+        "seconds",
+        "How long calls of a model took; one call carries many events.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_evaluation_errors_total",
+        "counter",
+        "events",
+        "Expressions that had no value for an event, by where they stand.",
+        ("where",),
+    ),
+    Metric("pointsman_commits_total", "counter", "commits", "Commits of offsets that succeeded."),
+    Metric("pointsman_commit_failures_total", "counter", "commits", "Commits of offsets that failed and are tried again."),
+    Metric("pointsman_discarded_total", "counter", "events", "Events left to the next owner when a partition moved."),
+    Metric("pointsman_pauses_total", "counter", "pauses", "Times consuming paused because limits were reached."),
+    Metric("pointsman_worker_restarts_total", "counter", "restarts", "Workers started again after a crash."),
+    Metric("pointsman_lag_events", "gauge", "events", "Events in the log that were not taken yet.", ("topic", "partition")),
+    Metric("pointsman_delay_seconds", "gauge", "seconds", "Age of the newest event of the last batch when it was taken."),
+    Metric("pointsman_in_flight_events", "gauge", "events", "Events taken and not finished."),
+    Metric("pointsman_in_flight_bytes", "gauge", "bytes", "Bytes of events taken and not finished."),
+    Metric("pointsman_model_load_events", "gauge", "events", "Events a model has under way.", ("model",)),
+    Metric("pointsman_partitions", "gauge", "partitions", "Partitions assigned."),
+    Metric("pointsman_workers", "gauge", "workers", "Workers that run."),
+)
+
+
+def _logs(*found: Log) -> dict[str, Log]:
+    return {log.name: log for log in found}
+
+
+LOGS: Final = _logs(
+    Log("started", "info", "A run began.", ("pipeline", "policy", "topics", "group", "workers")),
+    Log(
+        "progress",
+        "info",
+        "What happened since the last such line.",
+        ("events", "rate", "decisions", "dead_letters", "failures", "lag", "in_flight"),
+    ),
+    Log("partitions_assigned", "info", "Partitions came to a worker.", ("partitions", "worker")),
+    Log("partitions_revoked", "info", "Partitions go to another worker.", ("partitions", "discarded", "worker")),
+    Log("partitions_lost", "warning", "Partitions were taken away; nothing was published.", ("partitions", "discarded", "worker")),
+    Log("paused", "warning", "Consuming paused: limits.in_flight or limits.bytes is reached.", ("in_flight", "bytes", "worker")),
+    Log("resumed", "info", "Consuming goes on.", ("in_flight", "bytes", "worker")),
+    Log("table_reloaded", "info", "A table's file changed and was read again.", ("table", "rows", "worker")),
+    Log("table_stale", "warning", "A table's file changed and cannot be read; the old rows stay.", ("table", "problem", "worker")),
+    Log("broker_trouble", "warning", "The Kafka client reports a fault that it tries to get over.", ("problem", "worker")),
+    Log("delivery_waits", "warning", "Records written are not acknowledged yet; consuming waits.", ("records", "worker")),
+    Log("commit_failed", "warning", "Offsets could not be committed; tried again.", ("problem", "worker")),
+    Log("model_hung", "warning", "A model's calls run into their timeout.", ("model", "worker")),
+    Log("worker_crashed", "error", "A worker ended without being asked and is started again.", ("worker", "exit", "again_in")),
+    Log("worker_ended", "info", "A worker ended as asked.", ("worker",)),
+    Log("draining", "info", "The run ends: what was taken is finished and committed.", ("why",)),
+    Log("metrics_served", "info", "Metrics and health can be read.", ("address",)),
+    Log("ended", "info", "The run is over.", ("events", "decisions", "dead_letters", "seconds")),
+    Log("failed", "error", "The run ends with an error.", ("problem",)),
+)

@@ -1,0 +1,126 @@
+"""From a checked document, its opened models and its Python conditions to a policy in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pointsman.cel.program import Program
+from pointsman.codec.base import codecs
+from pointsman.engine.codegen import Code, Slots
+from pointsman.engine.generate import Parts, generate
+from pointsman.engine.policy import ModelPlan, Policy, RoutePlan, encode
+from pointsman.enrich.base import Enricher, enrichers
+from pointsman.spec.document import Document, ModelSpec, Route
+from pointsman.strategy.base import strategies
+
+__all__ = ["Condition", "build"]
+
+Condition = Callable[[list[dict[str, Any]]], Sequence[Any]]
+"""A Python condition: enriched events in, as many booleans out."""
+
+
+def build(
+    doc: Document, versions: Mapping[str, str | None] | None = None, conditions: Mapping[str, Condition] | None = None
+) -> Policy:
+    """Compiles a document.
+
+    Args:
+        doc: The checked document.
+        versions: What each opened model says of its version; a document's `version` wins.
+        conditions: The loaded Python conditions, by their name in the document.
+
+    Returns:
+        The policy; the same document gives the same decisions wherever it runs.
+    """
+    versions, conditions = versions or {}, conditions or {}
+    models = tuple(_model(n, spec, versions.get(spec.name)) for n, spec in enumerate(doc.models.values()))
+    routes = tuple(_route(n, route, conditions) for n, route in enumerate(doc.routes))
+    made: list[tuple[str, Enricher]] = [
+        (spec.field, enrichers.get(spec.enricher).from_config(spec.config)) for spec in doc.enrich
+    ]
+    tables = tuple(doc.tables)
+    programs = list(_programs(doc, models, routes, [enricher for _, enricher in made]))
+    slots = Slots.of(programs, [name for name, _ in made], tables, dict(doc.source.fields or {}))
+    decoder = codecs.get(doc.source.format).decoder(tuple(slots.fields), doc.source.fields)
+    parts = Parts(
+        doc.source.id, doc.source.key, doc.source.time, made, routes, models, doc.policy, tables, decoder,
+        doc.limits.bytes, doc.unmatched,
+    )  # fmt: skip
+    source, function = generate(parts, Code(slots))
+    return Policy(
+        version=doc.policy,
+        pipeline=doc.pipeline,
+        models=models,
+        routes=routes,
+        enrichers=tuple(made),
+        tables=tables,
+        unmatched=doc.unmatched,
+        headers=tuple(doc.write.headers),
+        decide=function,
+        source=source,
+        decoder=decoder,
+        id=doc.source.id,
+        key=doc.source.key,
+        time=doc.source.time,
+    )
+
+
+def _model(number: int, spec: ModelSpec, found: str | None) -> ModelPlan:
+    version = spec.common.version or found
+    name = encode(spec.name)
+    closed = b',"latency_ms":' if version is None else b',"model_version":%b,"latency_ms":' % encode(str(version))
+    outputs = None if spec.common.outputs is None else tuple(spec.common.outputs.items())
+    return ModelPlan(
+        name=spec.name,
+        number=number,
+        version=version,
+        inputs=None if spec.common.inputs is None else tuple(spec.common.inputs.items()),
+        outputs=outputs,
+        mapped=_mapped(outputs),
+        context=any(path.partition(".")[0] != "reply" for _, p in outputs or () for path in p.reads),
+        opened=b'{"status":"ok","model":%b,"output":' % name,
+        closed=closed,
+    )
+
+
+def _mapped(outputs: tuple[tuple[str, Program], ...] | None) -> Callable[[Any], dict[str, Any]] | None:
+    """The function from a reply to its named outputs; it raises where one has no value."""
+    if outputs is None:
+        return None
+    code = Code(Slots(roots={"reply": "reply"}))
+    items = []
+    for name, program in outputs:
+        fast = program.inline({"reply": "reply"})
+        code.names.update(fast.constants)
+        items.append(f"{name!r}: {fast.fast}")
+    text = f"lambda reply: {{{', '.join(items)}}}"
+    return eval(compile(text, "<outputs>", "eval"), code.names)  # type: ignore[no-any-return]  # text of our own making
+
+
+def _route(number: int, route: Route, conditions: Mapping[str, Condition]) -> RoutePlan:
+    strategy = strategies.get(route.use.strategy).from_config(route.use.config, route.name)
+    return RoutePlan(
+        name=route.name,
+        number=number,
+        line=route.line,
+        when=route.when if isinstance(route.when, Program) else None,
+        python=None if route.python is None else conditions[route.python],
+        on_error=route.on_error,
+        strategy=strategy,
+        unit=getattr(route.use.config, "unit", None),
+    )
+
+
+def _programs(
+    doc: Document, models: Iterable[ModelPlan], routes: Iterable[RoutePlan], made: Iterable[Enricher]
+) -> Iterable[Program]:
+    """Every expression that is evaluated over an event."""
+    yield from (p for p in (doc.source.id, doc.source.key, doc.source.time) if p is not None)
+    for enricher in made:
+        yield from enricher.inputs
+    for route in routes:
+        yield from (p for p in (route.when, route.unit) if p is not None)
+    for model in models:
+        yield from (program for _, program in model.inputs or ())
+        yield from (program for _, program in (model.outputs or ()) if model.context)

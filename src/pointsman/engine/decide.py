@@ -1,0 +1,163 @@
+"""The pure middle: a batch of records in, decisions out, with the calls that models still have to answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from pointsman.base.errors import InvalidInput, RecordError
+from pointsman.base.records import Batch, DeadLetter
+from pointsman.cel.program import describe
+from pointsman.engine.policy import Lane, ModelPlan, Policy
+from pointsman.engine.support import Errors, known
+from pointsman.enrich.base import Tables
+from pointsman.model.base import Row
+
+__all__ = ["Call", "Decided", "decide"]
+
+
+class Call:
+    """One model's part of a batch, as columns of equal length.
+
+    Attributes:
+        plan: The model's part of the policy.
+        indices: Which events of the batch.
+        rows: Their inputs; `ready` leaves out those that are an InvalidInput already.
+        heads: Their decision records up to the result.
+        context: What outputs that read more than the reply see; empty where none does.
+    """
+
+    __slots__ = ("context", "heads", "indices", "plan", "rows")
+
+    def __init__(self, plan: ModelPlan) -> None:
+        self.plan = plan
+        self.indices: list[int] = []
+        self.rows: list[Row | InvalidInput] = []
+        self.heads: list[bytes] = []
+        self.context: list[dict[str, Any]] = []
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.plan.name
+
+    def ready(self) -> list[Row]:
+        """The rows to send; the others have no usable inputs."""
+        return [row for row in self.rows if row.__class__ is not InvalidInput]  # type: ignore[misc]  # just left out
+
+    def spread(self, replies: Sequence[Any]) -> list[Any]:
+        """The replies to `ready` put back beside the rows that were not sent."""
+        if len(replies) == len(self.rows):
+            return list(replies)
+        answers = iter(replies)
+        return [row if row.__class__ is InvalidInput else next(answers) for row in self.rows]
+
+
+class Decided:
+    """What became of a batch.
+
+    Attributes:
+        batch: The records.
+        keys: Each event's key: that of its decision record, and what order is kept by.
+        values: Each event's decision record, once it is finished; None where there is none (yet).
+        dead: Dead letters, by index in the batch.
+        calls: What models have to answer.
+        skipped: Events that no route took, where `unmatched` is `skip`.
+        routes, models, statuses: Counts by route, by chosen model, by (model, status).
+        failures: Counts by (model, failure class).
+        errors: Counts by the part that erred, such as `routes.ios`.
+        defaulted: Counts of events whose `id`, `key` or `time` fell back to the record's own.
+    """
+
+    __slots__ = (
+        "_by_model", "_policy", "batch", "calls", "dead", "defaulted", "errors", "failures", "keys", "lanes", "skipped",
+        "statuses", "values",
+    )  # fmt: skip
+
+    def __init__(self, batch: Batch, policy: Policy) -> None:
+        self.batch = batch
+        self.keys: list[str | bytes | None] = list(batch.keys)
+        self.values: list[bytes | None] = [None] * len(batch)
+        self.dead: list[tuple[int, DeadLetter]] = []
+        self.calls: list[Call] = []
+        self.lanes: list[Lane] = []
+        self.skipped = 0
+        self.statuses: Counter[tuple[str, str]] = Counter()
+        self.failures: Counter[tuple[str, str]] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.defaulted: Counter[str] = Counter()
+        self._policy = policy
+        self._by_model = [Call(plan) for plan in policy.models]
+
+    @property
+    def routes(self) -> Counter[str]:
+        """How many events each route took."""
+        return Counter({lane.route.name: count for lane, count in Counter(self.lanes).items()})
+
+    @property
+    def chosen(self) -> Counter[tuple[str, str]]:
+        """How many events went by each (route, model)."""
+        found: Counter[tuple[str, str]] = Counter()
+        for lane, count in Counter(self.lanes).items():
+            found[lane.route.name, lane.choice.model] += count
+        return found
+
+    # What generated code calls; each returns None so that it can stand for "no lane".
+
+    def call(self, number: int) -> Call:
+        """The part of model `number`."""
+        return self._by_model[number]
+
+    def reject(self, batch: Batch, index: int, error: RecordError) -> None:
+        """The record cannot be used."""
+        self._letter(batch, index, None, error.reason, str(error))
+
+    def broke(self, batch: Batch, index: int, error: Exception) -> None:
+        """Something that should never raise did; the event is kept and the next one goes on."""
+        self._letter(batch, index, None, "internal", f"{type(error).__name__}: {describe(error)}")
+
+    def unmatched(self, batch: Batch, index: int, ident: str, errors: Errors | None) -> None:
+        """No route's condition was true."""
+        if errors is not None:
+            self.erred(errors)
+        if self._policy.unmatched == "skip":
+            self.skipped += 1
+            return
+        told = "" if errors is None else "; " + "; ".join(f"{e['at']}: {e['error']}" for e in errors.first)
+        self._letter(batch, index, ident, "unmatched", "no route's condition was true" + told)
+
+    def rule_error(self, batch: Batch, index: int, ident: str, route: str, error: BaseException) -> None:
+        """A condition erred and its route says that the event is then dead."""
+        self.errors[f"routes.{route}"] += 1
+        self._letter(batch, index, ident, "rule_error", f"route {route}: {describe(error)}")
+
+    def erred(self, errors: Errors) -> None:
+        """Counts what erred for one event."""
+        self.errors.update(errors.names)
+
+    def _letter(self, batch: Batch, index: int, ident: str | None, reason: str, message: str) -> None:
+        record = batch.record(index)
+        if ident is None:
+            ident = known(record.headers) or f"{record.topic}-{record.partition}-{record.offset}"
+        self.dead.append((index, DeadLetter(record, ident, reason, message)))
+
+
+def decide(batch: Batch, tables: Tables, policy: Policy) -> Decided:
+    """Decodes, enriches and routes `batch` in order and chooses models; nothing here waits.
+
+    Args:
+        batch: Records in partition order.
+        tables: The rows of every table as they stand now.
+        policy: The version in force.
+
+    Returns:
+        What became of each event, with one call for each chosen model. An event ends in `values` (after `finish`), in `dead`,
+        or is counted in `skipped`.
+    """
+    out = Decided(batch, policy)
+    policy.decide(batch, out, tables)
+    out.calls = [call for call in out._by_model if call.indices]
+    return out
+
+

@@ -1,0 +1,208 @@
+"""What generated code calls: conversions, error notes and the rare paths, kept out of the generated text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pointsman.base.errors import EvalError, InvalidInput, RecordError
+from pointsman.base.records import Headers
+from pointsman.cel.program import Program, describe
+from pointsman.cel.values import MISSING, Duration, Mistyped, Timestamp, Uint
+from pointsman.engine.policy import encode
+
+__all__ = [
+    "PLAIN",
+    "Errors",
+    "bool_of",
+    "headers_of",
+    "id_of",
+    "input_error",
+    "json_key",
+    "known",
+    "present",
+    "text_key",
+    "text_of",
+    "time_of",
+    "unit_for",
+    "unit_of",
+    "unusable",
+    "value_of",
+    "verdict",
+    "with_more",
+]
+
+PLAIN = frozenset({str, int, float, bool, type(None), list, dict, bytes, Uint, Timestamp, Duration})
+
+FIRST_ERRORS = 5
+ID_HEADER = "pointsman-id"
+
+
+class Errors:
+    """What erred for one event: the first five by name, and how many in all."""
+
+    __slots__ = ("first", "names")
+
+    def __init__(self) -> None:
+        self.first: list[dict[str, str]] = []
+        self.names: list[str] = []
+
+    @property
+    def total(self) -> int:
+        """How many parts erred."""
+        return len(self.names)
+
+    def note(self, at: str, error: BaseException) -> Errors:
+        """Adds the error of the part called `at`."""
+        self.names.append(at)
+        if len(self.first) < FIRST_ERRORS:
+            self.first.append({"at": at, "error": describe(error)})
+        return self
+
+
+def bool_of(value: Any) -> bool:
+    """A condition's value; raises EvalError unless it is a boolean."""
+    if value is True or value is False:
+        return bool(value)
+    raise EvalError(f"the condition gave {_kind(value)}, not a boolean")
+
+
+def verdict(answers: Any) -> bool:
+    """The one answer of a Python condition asked about one event."""
+    if not isinstance(answers, Sequence) or len(answers) != 1:
+        raise EvalError("the Python condition must return a list with one boolean for each event")
+    return bool_of(answers[0])
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else f"a value of type {type(value).__name__}"
+
+
+def id_of(value: Any) -> str:
+    """An event's id: a string, or a whole number's digits; anything else raises EvalError."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    raise EvalError(f"an id is a string, not {_kind(value)}")
+
+
+def time_of(value: Any) -> int:
+    """Milliseconds since 1970 of a timestamp or a number of epoch milliseconds; anything else raises EvalError."""
+    if value.__class__ is int:
+        found = value
+    elif isinstance(value, Timestamp):
+        found = value.ns // 1_000_000
+    elif value.__class__ is float and math.isfinite(value):
+        found = int(value)
+    elif value.__class__ is str:
+        found = Timestamp.parse(value).ns // 1_000_000
+    else:
+        raise EvalError(f"a time is a timestamp or epoch milliseconds, not {_kind(value)}")
+    if not _FIRST_MS <= found <= _LAST_MS:
+        raise EvalError("the time is outside the years 1 to 9999")
+    return int(found)
+
+
+_FIRST_MS = -62_135_596_800_000
+_LAST_MS = 253_402_300_799_999
+
+
+def text_key(key: bytes | None) -> Any:
+    """The Kafka key as expressions see it: a string where it is UTF-8, else bytes, null where there is none."""
+    if key is None:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return key
+
+
+def json_key(key: bytes | None) -> bytes:
+    """The Kafka key as it stands in a record."""
+    if key is None:
+        return b"null"
+    try:
+        return encode(key.decode())
+    except UnicodeDecodeError:
+        return encode({"base64": key})
+
+
+def headers_of(headers: Headers | None) -> dict[str, Any]:
+    """Headers as expressions see them: the last of a name wins; strings where they are UTF-8."""
+    return {name: text_key(value) for name, value in headers or ()}
+
+
+def known(headers: Headers | None) -> str | None:
+    """The id a redriven record brings with it."""
+    for name, value in headers or ():
+        if name == ID_HEADER and value:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return None
+    return None
+
+
+def present(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """The map of those names that have a value; a mistyped one stands as it was sent."""
+    return {
+        name: value.value if value.__class__ is Mistyped else value
+        for name, value in zip(names, values, strict=True)
+        if value is not MISSING
+    }
+
+
+def value_of(value: Any) -> Any:
+    """A name's value where no operation stands around it: as sent if mistyped; raises EvalError if missing."""
+    if value is MISSING:
+        raise EvalError("no such field")
+    return value.value if value.__class__ is Mistyped else value
+
+
+def text_of(key: str | bytes | None) -> str | None:
+    """A record's key for a Python function: a string; bytes that are not UTF-8 are escaped."""
+    return key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else key
+
+
+def unit_of(key: str | bytes | None, ident: str) -> str:
+    """What sticks where no unit is named: the record's key, else the event's id."""
+    return text_of(key) or ident
+
+
+def unit_for(
+    program: Program | None, context: Callable[[], dict[str, Any]], key: str | bytes | None, ident: str
+) -> str:
+    """What sticks, where it is not worth writing out."""
+    if program is not None:
+        try:
+            return id_of(program.evaluate(context()))
+        except EvalError:
+            pass
+    return unit_of(key, ident)
+
+
+def unusable(raw: bytes | None, most: int) -> RecordError:
+    """Why a value is not even decoded."""
+    if raw is None:
+        return RecordError("empty", "the record has no value (a tombstone)")
+    return RecordError("too_large", f"the value has {len(raw)} bytes, limits.bytes allows {most}")
+
+
+def input_error(model: str, error: BaseException) -> InvalidInput:
+    """Why a model cannot be given this event."""
+    return InvalidInput(f"the inputs of {model} have no value: {describe(error)}")
+
+
+def with_more(opened: bytes, unit: str | None, errors: Errors | None) -> bytes:
+    """A decision with what only some events have to say."""
+    parts = [opened]
+    if unit is not None:
+        parts += (b',"unit":', encode(unit))
+    if errors is not None:
+        parts += (b',"errors":', encode(errors.first), b',"errors_total":%d' % errors.total)
+    parts.append(b"}")
+    return b"".join(parts)
+
+
