@@ -14,6 +14,7 @@ __all__ = ["Record", "Sender", "Start", "ensure_topic", "read"]
 
 _REACH_SECONDS = 10.0
 _IDLE_SECONDS = 0.2
+_STALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class Sender:
 def read(
     config: Mapping[str, str], topics: Sequence[str], start: Start, *, follow: bool
 ) -> Iterator[Record | None]:
-    """The committed records of `topics`; None whenever a moment passes without one.
+    """The committed records of `topics`; None once those that were there have come, and in every idle moment.
 
     Args:
         config: Properties of the client; no group is joined and no offset committed.
@@ -179,15 +180,22 @@ def read(
     )
     try:
         ends = _assign(consumer, config, topics, start)
-        while follow or ends:
-            for message in consumer.consume(500, _IDLE_SECONDS) or (None,):
-                error: Any = message.error() if message else None
+        caught_up, moved = not ends, time.monotonic()
+        while follow or not caught_up:
+            messages = consumer.consume(500, _IDLE_SECONDS)
+            for message in messages:
+                error: Any = message.error()
                 if error is None:
-                    yield _record(message) if message else None
+                    yield _record(message)
                 elif error.fatal() or not error.retriable():
                     raise EnvironmentFault(f"cannot read {', '.join(topics)}: {error.str()}")
-            if not follow:
+            if not caught_up:
                 _drop_reached(consumer, ends)
+                moved = time.monotonic() if messages else moved
+                _give_up_after(moved, topics)
+            if (not ends and not caught_up) or (caught_up and not messages):
+                yield None
+            caught_up = not ends
     except KafkaException as error:
         raise _no_broker(config, error) from error
     finally:
@@ -231,6 +239,13 @@ def _place(consumer: Any, topic: str, partition: int, low: int, high: int, start
         [TopicPartition(topic, partition, start.at_ms)], timeout=_REACH_SECONDS
     )
     return high if found.offset < 0 else int(found.offset)
+
+
+def _give_up_after(moved: float, topics: Sequence[str]) -> None:
+    if time.monotonic() - moved > _STALL_SECONDS:
+        raise EnvironmentFault(
+            f"nothing came of {', '.join(topics)} for {_STALL_SECONDS:.0f} s: is the broker up?"
+        )
 
 
 def _drop_reached(consumer: Any, ends: dict[tuple[str, int], int]) -> None:
