@@ -1,0 +1,143 @@
+"""Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [throughput|routes|latency|allocations]`.
+
+Every contender consumes the same topic, writes the same record with the same client settings and commits after delivery.
+`COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.clients import producer_config
+from benchmarks.latency import latency
+from benchmarks.measure import Usage, measured
+from benchmarks.memory import allocations
+from benchmarks.workload import PARTITIONS, SCORER, document, events
+from pointsman.bus.local import LocalBroker
+
+COUNT = int(os.environ.get("COUNT", "1000000"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+
+
+class Bench:
+    """A broker with the events on it, and a folder for pipelines."""
+
+    def __init__(self, broker: LocalBroker, folder: Path) -> None:
+        self.bootstrap = broker.bootstrap
+        self.folder = folder
+        self.targets = 0
+        (folder / "scorer.py").write_text(SCORER)
+
+    def topic(self, name: str) -> str:
+        """A new topic."""
+        made = AdminClient({"bootstrap.servers": self.bootstrap}).create_topics([NewTopic(name, PARTITIONS, 1)])
+        made[name].result(30)
+        return name
+
+    def target(self) -> str:
+        """A new topic for one run's output, whose name is also its group."""
+        self.targets += 1
+        return self.topic(f"out-{self.targets}")
+
+    def fill(self, name: str, count: int) -> None:
+        """Writes the events."""
+        producer = Producer(producer_config(self.bootstrap))
+        batch: list[dict[str, bytes]] = []
+        for key, value in events(count):
+            batch.append({"key": key, "value": value})
+            if len(batch) == 10_000:
+                _send(producer, name, batch)
+                batch = []
+        _send(producer, name, batch)
+        producer.flush()
+
+    def script(self, module: str, count: int = COUNT) -> Usage:
+        """Runs a hand-written loop."""
+        return measured([sys.executable, "-m", module, self.bootstrap, "events", self.target(), str(count)])
+
+    def pointsman(self, routes: int, count: int = COUNT) -> Usage:
+        """Runs Pointsman itself."""
+        target = self.target()
+        self.topic(f"{target}-dead")
+        path = self.folder / f"{target}.yaml"
+        path.write_text(document(routes, "events", target, self.bootstrap))
+        command = [sys.executable, "-m", "pointsman.cli.main", "run", str(path), "--max-events", str(count)]
+        return measured(command, self.folder)
+
+
+def _send(producer: Producer, topic: str, batch: list[dict[str, bytes]]) -> None:
+    sent = producer.produce_batch(topic, batch)
+    while sent < len(batch):
+        producer.poll(0.1)
+        batch = [m for m in batch if "_error" in m]
+        for message in batch:
+            del message["_error"]
+        sent = producer.produce_batch(topic, batch)
+
+
+def throughput(bench: Bench) -> None:
+    """The whole event path against what a team would write by hand."""
+    contenders: dict[str, Callable[[], Usage]] = {
+        "pass-through, no decoding": lambda: bench.script("benchmarks.passthrough"),
+        "hand-written loop, 10 routes": lambda: bench.script("benchmarks.handloop"),
+        "Pointsman, 10 routes": lambda: bench.pointsman(10),
+    }
+    found: dict[str, list[Usage]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, run in contenders.items():
+            found[name].append(run())
+    _table(found, "hand-written loop, 10 routes", COUNT)
+    growth = statistics.median(usage.flat() for usage in found["Pointsman, 10 routes"])
+    print(f"\nPointsman's memory over the second half of a run: x {growth:.3f}")
+
+
+def routes(bench: Bench) -> None:
+    """10, 100 and 1,000 routes."""
+    count = max(COUNT // 4, 1)
+    found: dict[str, list[Usage]] = {}
+    for _ in range(ROUNDS):
+        for number in (10, 100, 1000):
+            found.setdefault(f"{number:,} routes", []).append(bench.pointsman(number, count))
+    _table(found, "10 routes", count)
+
+
+def _table(found: dict[str, list[Usage]], base: str, count: int) -> None:
+    """Events per CPU-second and per second, and the median ratio to `base` within each round."""
+    width = max(map(len, found))
+    print(f"\n{'':{width}}  events/CPU-s    events/s  ratio per CPU-s (min–max)")
+    for name, runs in found.items():
+        cpu = statistics.median(count / run.cpu for run in runs)
+        wall = statistics.median(count / run.wall for run in runs)
+        ratios = [other.cpu / run.cpu for run, other in zip(runs, found[base], strict=True)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+        print(f"{name:{width}}  {cpu:12,.0f}{wall:12,.0f}  {spread}")
+
+
+def main(only: list[str]) -> None:
+    """Starts a broker, fills it and runs the benchmarks named in `only`, or all."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    print(f"commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
+    suites = {"throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency}
+    with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:
+        bench = Bench(broker, Path(folder))
+        bench.topic("events")
+        bench.fill("events", COUNT)
+        for name, suite in suites.items():
+            if not only or name in only:
+                print(f"\n== {name}: {(suite.__doc__ or '').splitlines()[0]}")
+                suite(bench)  # type: ignore[operator]  # each takes the bench
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,83 @@
+"""Paced events in the latency profile against a bare produce-consume round trip."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, Producer
+
+from benchmarks.workload import document, events
+from pointsman.bus.client import client_config
+
+if TYPE_CHECKING:
+    from benchmarks.__main__ import Bench
+
+RATE, SECONDS = 200, 10
+
+
+def latency(bench: Bench) -> None:
+    """Milliseconds added to a round trip, 200 events a second, profile latency."""
+    bare = bench.topic("bare")
+    bare_times = _round_trip(bench, bare, bare)
+    source, target = bench.topic("paced"), bench.target()
+    bench.topic(f"{target}-dead")
+    path = bench.folder / "latency.yaml"
+    path.write_text(document(10, source, target, bench.bootstrap, profile="latency"))
+    command = [sys.executable, "-m", "pointsman.cli.main", "run", str(path)]
+    process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        times = _round_trip(bench, source, target)
+    finally:
+        process.terminate()
+        process.wait(30)
+    print(f"\n{'':22}{'p50 ms':>8}{'p99 ms':>8}")
+    for name, found in (("bare round trip", bare_times), ("through Pointsman", times)):
+        print(f"{name:22}{_at(found, 0.5):8.2f}{_at(found, 0.99):8.2f}")
+    print(f"{'added':22}{_at(times, 0.5) - _at(bare_times, 0.5):8.2f}{_at(times, 0.99) - _at(bare_times, 0.99):8.2f}")
+
+
+def _at(found: list[float], share: float) -> float:
+    ordered = sorted(found)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
+
+
+def _round_trip(bench: Bench, source: str, target: str) -> list[float]:
+    """Seconds from `produce` to the answer's arrival, for each event after a warm-up of two seconds."""
+    config = {"bootstrap.servers": bench.bootstrap, "group.id": f"clock-{source}"}
+    consumer = Consumer({**client_config(config, "latency", "consumer"), "auto.offset.reset": "earliest"})
+    consumer.subscribe([target])
+    sent: dict[str, float] = {}
+    took: dict[str, float] = {}
+    stop = threading.Event()
+
+    def listen() -> None:
+        while not stop.is_set():
+            message = consumer.poll(0.1)
+            if message is None or message.error():
+                continue
+            arrived = time.perf_counter()
+            value = message.value()
+            key = value[value.index(b'"t-') + 1 :].split(b'"', 1)[0].decode()
+            took[key] = arrived - sent.get(key, arrived)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    producer = Producer(client_config({"bootstrap.servers": bench.bootstrap}, "latency", "producer"))
+    begin = time.perf_counter() + 5
+    for n, (key, value) in enumerate(events((SECONDS + 2) * RATE)):
+        time.sleep(max(0.0, begin + n / RATE - time.perf_counter()))
+        sent[f"t-{n}"] = time.perf_counter()
+        producer.produce(source, value, key)
+        producer.poll(0)
+    producer.flush()
+    deadline = time.perf_counter() + 10
+    while len(took) < len(sent) and time.perf_counter() < deadline:
+        time.sleep(0.1)
+    stop.set()
+    listener.join()
+    consumer.close()
+    return [seconds for name, seconds in took.items() if int(name[2:]) >= 2 * RATE]
