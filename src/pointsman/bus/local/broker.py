@@ -231,22 +231,15 @@ class LocalBroker:
             atexit.register(self.stop)
 
     def _wait_until_ready(self) -> None:
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
-
-        assert self._process is not None
+        process, state = self._process, self._state
+        assert process is not None
+        assert state is not None
         deadline = time.monotonic() + _START_SECONDS
-        while self._process.poll() is None and time.monotonic() < deadline:
-            if not _accepts(self._state.port if self._state else 0):
-                time.sleep(0.02)
-                continue
-            try:
-                AdminClient({**self.client_config, "log_level": 0}).list_topics(timeout=5)
-            except KafkaException:
-                time.sleep(0.05)
-            else:
+        while process.poll() is None and time.monotonic() < deadline:
+            if _accepts(state.port) and _serves_groups(self.client_config):
                 return
-        ended = self._process.poll() is not None
+            time.sleep(0.02)
+        ended = process.poll() is not None
         self._end(signal.SIGKILL)
         what = "ended at once" if ended else f"did not answer within {_START_SECONDS:.0f} s"
         raise EnvironmentFault(
@@ -287,6 +280,23 @@ def _accepts(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
         return False
+    return True
+
+
+def _serves_groups(client_config: dict[str, str]) -> bool:
+    """Tells whether the group coordinator is up; asking makes it load.
+
+    A consumer that meets it while it loads would wait three seconds before it tries again.
+    """
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({**client_config, "log_level": 0})
+    try:
+        admin.describe_consumer_groups(["pointsman-warm-up"], request_timeout=5)["pointsman-warm-up"].result()
+    except KafkaException as error:
+        absent = error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND
+        return bool(absent)
     return True
 
 
