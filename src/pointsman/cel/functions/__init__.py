@@ -1,0 +1,1 @@
+"""What generated code calls: operators and the standard and extension functions, one chapter a file."""
