@@ -69,7 +69,7 @@ class Lookup:
 
     def bind(self, tables: Tables) -> Callable[[Any], Any]:
         """The look-up in the rows as they stand for this batch; MISSING as key means that it has no value."""
-        rows = tables[self.table]
+        rows = tables.get(self.table, {})
         table, take, default = self.table, self.take, self.default
 
         def look_up(key: Any) -> Any:

@@ -2,12 +2,10 @@
 
 A model has one thread and a queue of calls; a call is a batch. Its timeout counts from the moment it begins:
 what waits in the queue is bounded by the caps on events under way. A call that outlives its timeout is
-answered with ModelTimeout
-for every row, its late answer is ignored, and its thread is abandoned: told to stop (a loop written in
-Python then
-ends; a call that is stuck in C goes on) and replaced. With `MOST_ABANDONED` such threads still alive the
-model gets no more: its calls fail at once as overloaded, until one returns. A call that holds Python's global
-lock for ever cannot be helped.
+answered with ModelTimeout for every row, its late answer is ignored, and its thread is abandoned: told to
+stop (a loop written in Python then ends; a call that is stuck in C goes on) and replaced. With
+`MOST_ABANDONED` such threads still alive the model gets no more: its calls fail at once as overloaded, until
+one returns. A call that holds Python's global lock for ever cannot be helped.
 """
 
 from __future__ import annotations

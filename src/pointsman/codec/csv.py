@@ -1,0 +1,112 @@
+"""`format: csv`: one line a record; its cells are the declared fields, in the document's order."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from pointsman.base.errors import Misfit, RecordError
+from pointsman.cel.values import Mistyped
+from pointsman.codec.base import codecs
+from pointsman.codec.fields import attributes_of, picker
+from pointsman.codec.values import convert
+
+__all__ = ["Csv", "CsvDecoder"]
+
+
+@codecs.add("csv")
+class Csv:
+    """A line of comma-separated cells in UTF-8, quoted with `"`; there is no header line.
+
+    An empty cell is null, a cell that is left out at the end is missing.
+    """
+
+    name: ClassVar[str] = "csv"
+
+    @staticmethod
+    def decoder(names: Sequence[str], fields: Mapping[str, str] | None) -> CsvDecoder:
+        """The decoder for a policy that uses the fields `names`.
+
+        Raises:
+            Misfit: No fields are declared, so that the cells have no names.
+        """
+        if not fields:
+            text = "format csv needs source.fields: they name the cells, in order"
+            raise Misfit("E215", text, "declare them: fields: {user_id: string, amount: double}", ("format",))
+        return CsvDecoder(names, fields)
+
+
+class CsvDecoder:
+    """Decodes lines; see `codec.base.EventDecoder`."""
+
+    verbatim: bool = False
+
+    def __init__(self, names: Sequence[str], fields: Mapping[str, str]) -> None:
+        """Args:
+        names: The used fields.
+        fields: The declared types, in the order of the cells.
+        """
+        self.attributes: Mapping[str, str] = attributes_of(names)
+        columns = [(name, declared, _PARSERS.get(declared)) for name, declared in fields.items()]
+        pick = picker(names)
+
+        def decode_whole(raw: bytes) -> dict[str, Any]:
+            cells = _cells(raw)
+            if len(cells) > len(columns):
+                text = f"the line has {len(cells)} cells, source.fields names {len(columns)}"
+                raise RecordError("undecodable", text)
+            return {
+                name: _value(name, declared, parse, cell)
+                for (name, declared, parse), cell in zip(columns, cells, strict=False)
+            }
+
+        self.decode_whole: Callable[[bytes], dict[str, Any]] = decode_whole
+        self.decode: Callable[[bytes], Any] = lambda raw: pick(decode_whole(raw))
+
+
+def _cells(raw: bytes) -> list[str]:
+    """The cells of the one line that a record holds."""
+    try:
+        lines = list(csv.reader(io.StringIO(raw.decode(), newline=""), strict=True))
+    except UnicodeDecodeError as error:
+        raise RecordError(
+            "undecodable", f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}"
+        ) from None
+    except csv.Error as error:
+        raise RecordError("undecodable", f"not a line of CSV: {error}") from None
+    if len(lines) != 1 or not lines[0]:
+        raise RecordError("undecodable", f"the value has {len(lines)} lines of CSV, not one")
+    return lines[0]
+
+
+def _value(name: str, declared: str, parse: Callable[[str], Any] | None, cell: str) -> Any:
+    if not cell:
+        return None
+    if parse is None:
+        return convert(name, declared, cell)
+    try:
+        return convert(name, declared, parse(cell))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return Mistyped(cell, name, declared)
+
+
+_json = msgspec.json.Decoder().decode
+
+
+def _moment(cell: str) -> Any:
+    return int(cell) if cell.lstrip("-").isdecimal() else cell
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "int": _json,
+    "double": _json,
+    "bool": _json,
+    "list": _json,
+    "map": _json,
+    "timestamp": _moment,
+}
+"""How a cell of a type is read before it is converted; others are strings."""

@@ -1,0 +1,187 @@
+"""`format: json`: one JSON object a record, decoded into the used fields only.
+
+A value is decoded by msgspec into a struct that has the used fields with their declared types. What does not
+fit there (a wrong type, a number out of range) is decoded once more into a map, and the field is marked. The
+value's own bytes become the record's `event`, so whatever is accepted must be valid JSON to the last byte:
+msgspec checks the grammar of what it skips, but not its UTF-8, which is therefore checked first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+
+from pointsman.base.errors import RecordError
+from pointsman.cel.values import INT_MAX, INT_MIN, MISSING
+from pointsman.codec.base import codecs
+from pointsman.codec.fields import attributes_of, picker
+from pointsman.codec.values import convert, typed
+
+__all__ = ["Json", "JsonDecoder"]
+
+_Int64 = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
+_Dyn = _Int64 | float | str | bool | None | list | dict  # type: ignore[type-arg]  # as JSON: members of any type
+_TYPES: Final[Mapping[str, Any]] = {
+    "string": str | None,
+    "int": _Int64 | None,
+    "double": float | None,
+    "bool": bool | None,
+    "timestamp": _Dyn,
+    "bytes": bytes | None,
+    "list": list | None,
+    "map": dict | None,
+    "dyn": _Dyn,
+}
+_DIGITS: Final = 4000
+"""Integers of more digits are read as doubles; Python refuses to convert longer texts."""
+
+
+@codecs.add("json")
+class Json:
+    """JSON objects in UTF-8."""
+
+    name: ClassVar[str] = "json"
+
+    @staticmethod
+    def decoder(names: Sequence[str], fields: Mapping[str, str] | None) -> JsonDecoder:
+        """The decoder for a policy that uses the fields `names`."""
+        return JsonDecoder(names, fields or {})
+
+
+class JsonDecoder:
+    """Decodes JSON objects; see `codec.base.EventDecoder`."""
+
+    verbatim: bool = True
+
+    def __init__(self, names: Sequence[str], fields: Mapping[str, str]) -> None:
+        """Args:
+        names: The used fields.
+        fields: The declared types.
+        """
+        self.attributes: Mapping[str, str] = attributes_of(names)
+        self.decode_whole: Callable[[bytes], dict[str, Any]] = _whole(fields)
+        self.decode: Callable[[bytes], Any] = _used(names, fields)
+
+
+def _whole(fields: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
+    """A decoder of the whole event."""
+
+    def decode_whole(raw: bytes) -> dict[str, Any]:
+        return typed(_object(raw), fields)
+
+    return decode_whole
+
+
+def _used(names: Sequence[str], fields: Mapping[str, str]) -> Callable[[bytes], Any]:
+    """A decoder of the used fields."""
+    declared = {name: fields.get(name, "dyn") for name in names}
+    pick = picker(names)
+
+    def decode_slowly(raw: bytes) -> Any:
+        event = _object(raw)
+        return pick({name: convert(name, declared[name], event[name]) for name in names if name in event})
+
+    if any(c in '"\\' or c < " " for name in names for c in name):  # msgspec cannot look for these
+        return decode_slowly
+    decode_fast = msgspec.json.Decoder(_struct(declared)).decode
+    moments = [(f"f{n}", name) for n, name in enumerate(names) if declared[name] == "timestamp"]
+
+    def decode(raw: bytes) -> Any:
+        try:
+            if raw.isascii() or raw.decode() is not None:
+                return decode_fast(raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            pass
+        return decode_slowly(raw)
+
+    def decode_with_moments(raw: bytes) -> Any:
+        event = decode(raw)
+        for attribute, name in moments:
+            value = getattr(event, attribute)
+            if value is not MISSING:
+                setattr(event, attribute, convert(name, "timestamp", value))
+        return event
+
+    return decode_with_moments if moments else decode
+
+
+def _struct(declared: Mapping[str, str]) -> type[msgspec.Struct]:
+    """A struct of the used fields, each with its own default: MISSING."""
+    attributes = attributes_of(list(declared))
+    members = [
+        (attributes[name], _TYPES[kind], msgspec.field(default=MISSING, name=name))
+        for name, kind in declared.items()
+    ]
+    return msgspec.defstruct("Event", members, gc=False)
+
+
+_decode_any = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """The value as a map; raises RecordError where it is not a JSON object."""
+    try:
+        if not raw.isascii():
+            raw.decode()
+        return _decode_any(raw)
+    except UnicodeDecodeError as error:
+        raise RecordError(
+            "undecodable", f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}"
+        ) from None
+    except RecursionError:
+        raise RecordError("undecodable", "the JSON is nested too deep") from None
+    except msgspec.ValidationError:
+        return _object_with_any_number(raw)
+    except msgspec.DecodeError as error:
+        raise RecordError("undecodable", _complaint(raw, str(error))) from None
+
+
+def _object_with_any_number(raw: bytes) -> dict[str, Any]:
+    """The value by the standard library, which takes numbers that msgspec refuses; infinity where out of
+    range."""
+    try:
+        value = json.loads(raw.decode(), parse_int=_any_int, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise RecordError("undecodable", "the JSON is nested too deep") from None
+    except UnicodeEncodeError:
+        raise RecordError("undecodable", _HALF) from None
+    except ValueError as error:
+        raise RecordError("undecodable", f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        kind = _KINDS.get(value.__class__, "a number")
+        raise RecordError("undecodable", f"the value is {kind}, not a JSON object")
+    return value
+
+
+_KINDS: Final = {list: "a JSON array", str: "a JSON string", bool: "true or false", type(None): "null"}
+_HALF = "a string holds half of a surrogate pair, which is no character"
+
+
+def _any_int(text: str) -> int | float:
+    return int(text) if len(text) <= _DIGITS else float(text)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _complaint(raw: bytes, error: str) -> str:
+    """What is wrong with a value that msgspec refuses."""
+    if not raw.strip(b" \t\r\n"):
+        return "the value is empty"
+    if raw.startswith(b"\xef\xbb\xbf"):
+        return "the value begins with a byte order mark (byte 0)"
+    if "surrogate" in error or "truncated" in error:
+        try:
+            json.loads(raw.decode())
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return _HALF
+    if "truncated" in error:
+        return f"the JSON ends too early (byte {len(raw)})"
+    return f"not JSON: {error.removeprefix('JSON is malformed: ')}"
