@@ -1,0 +1,52 @@
+"""Every document of the pages passes the product's own check."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from docs.pages import PAYMENTS, Block, blocks
+from pointsman.cel import program
+from pointsman.cel.program import Scope
+from pointsman.cel.values import Timestamp
+from pointsman.spec import check
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The payments example, to be written over."""
+    monkeypatch.setenv("KAFKA_PASSWORD", "secret")
+    return Path(shutil.copytree(PAYMENTS, tmp_path / "payments"))
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_a_whole_document_is_right(block: Block, folder: Path) -> None:
+    """A document that stands in a page as a whole has no findings."""
+    path = folder / "page.yaml"
+    path.write_text(block.text, "utf-8")
+    assert check(path) == []
+
+
+@pytest.mark.parametrize("block", blocks("yaml fragment"), ids=str)
+def test_a_part_fits_the_payments_pipeline(block: Block, folder: Path) -> None:
+    """A part of a document, merged over the payments pipeline, has no findings."""
+    overlay = folder / "overlay.yaml"
+    overlay.write_text(block.text, "utf-8")
+    assert check(folder / "pipeline.yaml", [overlay]) == []
+
+
+@pytest.mark.parametrize("block", blocks("cel"), ids=str)
+def test_an_expression_has_the_value_it_says(block: Block) -> None:
+    """Each line `expression // value` of a page holds for the event above it, whose `amount` is a double."""
+    above = block.page.read_text("utf-8").split("```cel")[0]
+    event = json.loads(re.findall(r"```json\n(.*?)```", above, re.DOTALL)[-1])
+    scope = Scope({"event": "map", "now": "timestamp"}, {"event": {"amount": "double"}}, open="event")
+    names = {"event": event, "now": Timestamp.from_ms(event["ts"])}
+    for line in block.text.splitlines():
+        expression, _, value = line.rpartition("//")
+        found = program.compile(expression.strip(), scope).evaluate(names)
+        assert (line, found) == (line, json.loads(value))
