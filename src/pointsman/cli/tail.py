@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -14,6 +13,7 @@ import typer
 
 from pointsman.base.errors import UsageError
 from pointsman.cli import wire
+from pointsman.cli.explain import moment
 from pointsman.cli.letters import Letter, letter_of
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
 from pointsman.cli.screen import Paint, jsonish, pad, paint, say, warn, write_json
@@ -91,14 +91,7 @@ def _start(since: str | None, last: int) -> wire.Start:
         return wire.Start()
     if since == "latest":
         return wire.Start(last=0)
-    if re.fullmatch(r"[0-9]+", since):
-        return wire.Start(at_ms=int(since))
-    try:
-        return wire.Start(at_ms=int(datetime.fromisoformat(since).timestamp() * 1000))
-    except ValueError:
-        raise UsageError(
-            f"--from is earliest, latest or a time such as 2026-01-31T12:00:00Z, not '{since}'"
-        ) from None
+    return wire.Start(at_ms=moment(since, "--from, unless it is earliest or latest,"))
 
 
 def _fresh(records: Iterator[wire.Record | None], until_idle: float | None) -> Iterator[wire.Record | None]:

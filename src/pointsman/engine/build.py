@@ -12,7 +12,7 @@ from pointsman.engine.generate import Parts, generate
 from pointsman.engine.policy import ModelPlan, Policy, RoutePlan, encode
 from pointsman.enrich.base import Enricher, enrichers
 from pointsman.spec.document import Document, ModelSpec, Route
-from pointsman.strategy.base import strategies
+from pointsman.strategy.base import Strategy, strategies
 
 __all__ = ["Condition", "build"]
 
@@ -21,7 +21,8 @@ Condition = Callable[[list[dict[str, Any]]], Sequence[Any]]
 
 
 def build(
-    doc: Document, versions: Mapping[str, str | None] | None = None, conditions: Mapping[str, Condition] | None = None
+    doc: Document, versions: Mapping[str, str | None] | None = None, conditions: Mapping[str, Condition] | None = None,
+    wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
 ) -> Policy:
     """Compiles a document.
 
@@ -29,13 +30,14 @@ def build(
         doc: The checked document.
         versions: What each opened model says of its version; a document's `version` wins.
         conditions: The loaded Python conditions, by their name in the document.
+        wrap: What stands in for each route's strategy, for tests that fix a pick.
 
     Returns:
         The policy; the same document gives the same decisions wherever it runs.
     """
     versions, conditions = versions or {}, conditions or {}
     models = tuple(_model(n, spec, versions.get(spec.name)) for n, spec in enumerate(doc.models.values()))
-    routes = tuple(_route(n, route, conditions) for n, route in enumerate(doc.routes))
+    routes = tuple(_route(n, route, conditions, wrap) for n, route in enumerate(doc.routes))
     made: list[tuple[str, Enricher]] = [
         (spec.field, enrichers.get(spec.enricher).from_config(spec.config)) for spec in doc.enrich
     ]
@@ -98,7 +100,9 @@ def _mapped(outputs: tuple[tuple[str, Program], ...] | None) -> Callable[[Any], 
     return eval(compile(text, "<outputs>", "eval"), code.names)  # type: ignore[no-any-return]  # text of our own making
 
 
-def _route(number: int, route: Route, conditions: Mapping[str, Condition]) -> RoutePlan:
+def _route(
+    number: int, route: Route, conditions: Mapping[str, Condition], wrap: Callable[[Strategy], Strategy]
+) -> RoutePlan:
     strategy = strategies.get(route.use.strategy).from_config(route.use.config, route.name)
     return RoutePlan(
         name=route.name,
@@ -107,7 +111,7 @@ def _route(number: int, route: Route, conditions: Mapping[str, Condition]) -> Ro
         when=route.when if isinstance(route.when, Program) else None,
         python=None if route.python is None else conditions[route.python],
         on_error=route.on_error,
-        strategy=strategy,
+        strategy=wrap(strategy),
         unit=getattr(route.use.config, "unit", None),
     )
 

@@ -32,7 +32,7 @@ class Explanation:
         fields: `name`, `value`, declared `type`, and `problem`: `missing`, `mistyped` or None.
         metadata: `name` and `value` or `error`, in order.
         routes: `name`, `line`, `condition`, `outcome` (`true`, `false`, `error`, `not reached`) and `steps`: each part of the
-            condition as `text` with its `value` or `error`.
+            condition as `text` with its `value` or `error`, and the values of the `names` in it.
         choice: The record's `decision`, or None where no route was taken.
         calls: What the model was given and answered.
         record: The decision record as `run` writes it, or None.
@@ -179,7 +179,8 @@ def _tried(route: RoutePlan, names: dict[str, Any], told: Explanation) -> tuple[
 
 def _steps(program: Program, names: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"text": step.text, "error": step.error} if step.error else {"text": step.text, "value": _plain(step.value)}
+        {"text": step.text, **({"error": step.error} if step.error else {"value": _plain(step.value)})}
+        | {"names": {path: _plain(value) for path, value in step.names.items() if value is not MISSING}}
         for step in program.trace(names)
     ]
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from typing import Any, cast
 
-__all__ = ["ABSENT", "Mismatch", "differences", "outcome"]
+from pointsman.base import errors
+from pointsman.base.errors import ModelError
+from pointsman.base.records import Batch
+from pointsman.engine.decide import Call
+from pointsman.engine.explain import Ask, Explanation, explain
+from pointsman.engine.policy import Policy, encode
+from pointsman.enrich.base import Tables
+from pointsman.spec.cases import Case
+from pointsman.strategy.base import Choice, Strategy
+
+__all__ = ["ABSENT", "Mismatch", "Tried", "batch_of", "differences", "outcome", "picking", "try_case"]
 
 
 class _Absent:
@@ -36,6 +47,107 @@ class Mismatch:
     path: str
     wanted: Any
     got: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One case and what came of it.
+
+    Attributes:
+        told: The event's explanation: why it went where it went.
+        mismatches: Where that is not what the case wants; none where it passed.
+    """
+
+    case: Case
+    told: Explanation
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is as wanted."""
+        return not self.mismatches
+
+
+def try_case(
+    case: Case, policy: Policy, tables: Tables, ask: Ask, declared: Mapping[str, str], batch: Batch
+) -> Tried:
+    """Runs one case through the engine.
+
+    Args:
+        case: What stands in for models and tables, and what is wanted.
+        policy: The document's, its strategies' picks fixed where the case says so.
+        tables: The document's own; the case's replace those of the same name.
+        ask: Answers for a model that has no stub.
+        declared: The declared types of the event's fields.
+        batch: The case's event, as `batch_of` makes it.
+    """
+    told = explain(policy, batch, {**tables, **case.tables}, _stubbed(case, ask), declared)
+    found = differences(case.want, outcome(told.record, told.dead_letter))
+    return Tried(case, told, tuple(found))
+
+
+class Picked:
+    """A strategy whose pick a case has fixed; records name the strategy and the pick's real propensity."""
+
+    def __init__(self, strategy: Strategy, model: str) -> None:
+        """Args:
+        strategy: One that has `model` among its models.
+        """
+        shares = {name: float(share) for name, share in strategy.shares().items()}
+        self.name = strategy.name
+        self.sticky = strategy.sticky
+        self.models = strategy.models
+        self._strategy = strategy
+        self._choice = Choice(model, shares[model], shares if len(shares) > 1 else None)
+
+    def choose(self, unit: str) -> Choice:  # noqa: ARG002  the role's signature
+        """The fixed pick."""
+        return self._choice
+
+    def shares(self) -> Mapping[str, Fraction]:
+        """The strategy's own."""
+        return self._strategy.shares()
+
+
+def picking(model: str) -> Callable[[Strategy], Strategy]:
+    """Fixes the pick of every strategy that can pick `model` to it."""
+
+    def wrap(strategy: Strategy) -> Strategy:
+        # Its name belongs to the instance, where the role has it on the class.
+        return cast(Strategy, Picked(strategy, model)) if model in strategy.models else strategy
+
+    return wrap
+
+
+def batch_of(case: Case, topic: str, now_ms: int) -> Batch:
+    """The case's event as the one record of a poll; a text is the value as it stands, anything else JSON.
+
+    Args:
+        topic: What its topic is said to be.
+        now_ms: What the time is said to be where the case does not say.
+    """
+    value = case.event.encode() if isinstance(case.event, str) else encode(case.event)
+    time = now_ms if case.time is None else case.time
+    return Batch([value], [None], [topic], [0], [0], [time], [None], time)
+
+
+def _stubbed(case: Case, ask: Ask) -> Ask:
+    def answer(call: Call) -> tuple[Sequence[Any], float]:
+        stub = case.models.get(call.model)
+        if stub is None:
+            return ask(call)
+        if stub.fails is None:
+            return [stub.reply] * len(call.ready()), 0.0
+        return [_FAILURES[stub.fails]("the case says so") for _ in call.ready()], 0.0
+
+    return answer
+
+
+_FAILURES: dict[str, type[ModelError]] = {
+    found.failure: found
+    for found in vars(errors).values()
+    if isinstance(found, type) and issubclass(found, ModelError) and found is not ModelError
+}
 
 
 def outcome(record: Mapping[str, Any] | None, dead_letter: Mapping[str, Any] | None) -> dict[str, Any]:

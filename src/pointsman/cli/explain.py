@@ -1,0 +1,117 @@
+"""`pointsman explain`: one event, step by step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pointsman.base.errors import UsageError
+from pointsman.cli import reading
+from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
+from pointsman.cli.screen import paint, say, write_json
+
+if TYPE_CHECKING:
+    from pointsman.base.records import Batch
+    from pointsman.spec.document import Document
+
+__all__ = ["explain", "moment"]
+
+
+def explain(
+    pipeline: Pipeline = DEFAULT_PIPELINE,
+    *,
+    event: Annotated[
+        str, typer.Option(metavar="JSON|@FILE", help="The event, or a file of events; @- is standard input.")
+    ],
+    line: Annotated[int, typer.Option(min=1, help="Which event of the file.")] = 1,
+    key: Annotated[str | None, typer.Option(help="The record's Kafka key.")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="The record's topic; the first source by default.")
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A header of the record; may be given again."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="The record's time; now by default.")
+    ] = None,
+    overlay: Overlays = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows what becomes of one event, step by step.
+
+    How it was decoded, each metadata field, each route with the values that made it true or false, what the
+    model was given and answered, and the record that `run` would write.
+
+    Examples:
+
+      pointsman explain --event @events.jsonl --line 3
+
+      pointsman explain --event '{"user_id": "U1", "location": "Singapore", "amount": 1020}' --json
+    """
+    from pointsman.cli.workbench import Workbench
+    from pointsman.spec import load
+
+    document = load(existing(pipeline), overlay or ())
+    batch = _batch(document, _value(event, line), key, topic, header or [], at)
+    with Workbench(document) as bench:
+        told = asdict(bench.explain(batch))
+    if as_json:
+        write_json(told, indent=2)
+        return
+    from pointsman.cli.explain_view import render
+
+    say(render(told, paint()))
+
+
+def _value(event: str, line: int) -> bytes:
+    """The event's bytes: as typed, or a line of a file."""
+    if not event.startswith("@"):
+        return event.encode("utf-8", "surrogateescape")
+    path = Path(event[1:])
+    number = 0
+    for number, value in enumerate(reading.values(path, reading.format_of(path)), 1):
+        if number == line:
+            return value
+    raise UsageError(f"{path} holds {number} events, so there is no --line {line}")
+
+
+def _batch(
+    document: Document, value: bytes, key: str | None, topic: str | None, header: list[str], at: str | None
+) -> Batch:
+    from pointsman.base.records import Batch
+
+    now = time.time_ns() // 1_000_000
+    headers = []
+    for pair in header:
+        name, equals, content = pair.partition("=")
+        if not (name and equals):
+            raise UsageError(f"--header is NAME=VALUE, not '{pair}'")
+        headers.append((name, content.encode()))
+    return Batch(
+        [value],
+        [None if key is None else key.encode()],
+        [topic or document.source.topics[0]],
+        [0],
+        [0],
+        [now if at is None else moment(at, "--time")],
+        [headers or None],
+        now,
+    )
+
+
+def moment(text: str, option: str) -> int:
+    """Milliseconds since 1970 of a time in ISO 8601 or in such milliseconds."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        raise UsageError(
+            f"{option} is a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970, not '{text}'"
+        ) from None

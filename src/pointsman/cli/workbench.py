@@ -1,0 +1,127 @@
+"""A document with its tables and models, to look at one event at a time: what `explain` and `test` use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from pointsman.base import hooks
+from pointsman.base.clock import Clock, SystemClock
+from pointsman.base.errors import Finding, Misfit, MissingExtra, PointsmanError, SpecError
+from pointsman.base.records import Batch
+from pointsman.engine.build import build
+from pointsman.engine.decide import Call
+from pointsman.engine.explain import Explanation, explain
+from pointsman.engine.policy import Policy
+from pointsman.engine.testing import Tried, batch_of, picking, try_case
+from pointsman.model.base import Model
+from pointsman.model.opening import open_model
+from pointsman.model.pool import Pool
+from pointsman.spec.cases import Case
+from pointsman.spec.document import Document
+from pointsman.state.tables import load_table
+from pointsman.strategy.base import Strategy
+
+__all__ = ["Workbench"]
+
+
+class Workbench:
+    """Explains events of a document and tries its cases.
+
+    A model that cannot be opened is a fault only when an event needs it: a case may have put a stub in its
+    place.
+    """
+
+    def __init__(self, document: Document, clock: Clock | None = None) -> None:
+        """Opens what can be opened.
+
+        Raises:
+            SpecError: A table or a Python condition does not fit the document.
+        """
+        self._document = document
+        self._clock = clock or SystemClock()
+        self._broken: dict[str, PointsmanError] = {}
+        self._models: dict[str, Model] = {}
+        self._pools: dict[str, Pool] = {}
+        self._tables: dict[str, Mapping[str, Any]] = {}
+        self._conditions: dict[str, Any] = {}
+        self._policies: dict[str | None, Policy] = {}
+        self._open()
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+    def explain(self, batch: Batch) -> Explanation:
+        """Tells why the one event of `batch` goes where it goes.
+
+        Raises:
+            SpecError, MissingExtra: The model that it goes to cannot be opened.
+        """
+        return explain(self._policy(None), batch, self._tables, self._ask, self._declared)
+
+    def try_case(self, case: Case) -> Tried:
+        """Runs one case of the document's tests; raises as `explain` does."""
+        batch = batch_of(case, self._document.source.topics[0], self._clock.now_ms())
+        return try_case(case, self._policy(case.choose), self._tables, self._ask, self._declared, batch)
+
+    @property
+    def _declared(self) -> Mapping[str, str]:
+        return self._document.source.fields or {}
+
+    def _open(self) -> None:
+        document, findings = self._document, []
+        for name, table in document.tables.items():
+            try:
+                self._tables[name] = load_table(table, name).rows
+            except Misfit as misfit:
+                findings.append(self._finding(("tables", name), misfit))
+        for number, route in enumerate(document.routes):
+            if route.python is not None:
+                try:
+                    self._conditions[route.python] = hooks.load(route.python, document.folder)
+                except Misfit as misfit:
+                    findings.append(self._finding(("routes", number, "when"), misfit))
+        if findings:
+            raise SpecError(findings)
+        for name, spec in document.models.items():
+            try:
+                self._models[name] = open_model(name, spec, document.folder)
+            except Misfit as misfit:
+                self._broken[name] = SpecError([self._finding(("models", name), misfit)])
+            except MissingExtra as missing:
+                self._broken[name] = missing
+
+    def _finding(self, path: tuple[str | int, ...], misfit: Misfit) -> Finding:
+        place = self._document.where((*path, *misfit.path))
+        return place.finding(misfit.code, f"{path[0]}.{path[1]}: {misfit}", misfit.hint)
+
+    def _policy(self, choose: str | None) -> Policy:
+        """The document compiled, with the pick of every strategy that can pick `choose` fixed to it."""
+        if choose not in self._policies:
+            versions = {name: model.version for name, model in self._models.items()}
+            wrap = picking(choose) if choose else _as_it_is
+            self._policies[choose] = build(self._document, versions, self._conditions, wrap)
+        return self._policies[choose]
+
+    def _ask(self, call: Call) -> tuple[Sequence[Any], float]:
+        if call.model in self._broken:
+            raise self._broken[call.model]
+        if call.model not in self._pools:
+            timeout = self._document.models[call.model].common.timeout
+            model = {call.model: self._models[call.model]}
+            self._pools[call.model] = Pool(model, {call.model: timeout}, len(call.rows), self._clock)
+        ticket = self._pools[call.model].submit(call.model, call.ready())
+        while not ticket.done:
+            self._pools[call.model].wait([ticket], 1.0)
+        return ticket.replies, ticket.latency_ms
+
+
+def _as_it_is(strategy: Strategy) -> Strategy:
+    return strategy
