@@ -32,6 +32,7 @@ __all__ = [
     "OneOf",
     "PythonName",
     "Share",
+    "TableName",
     "Text",
     "TopicName",
     "Whole",
@@ -116,6 +117,11 @@ class FileName(Kind):
 @dataclass(frozen=True, slots=True)
 class ModelName(Kind):
     """The name of a model of this document."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableName(Kind):
+    """The name of a table of this document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pointsman.base.config import Anything, Expression, Text
+from pointsman.base.config import Anything, Expression, TableName, Text
 from pointsman.base.config import key as declare
 from pointsman.base.errors import EvalError
 from pointsman.base.keys import key_text
@@ -33,7 +33,7 @@ class Lookup:
     class Config:
         """The keys of `enrich.<field>: {lookup: …}`."""
 
-        lookup: str = declare(Text(), "The table.", example="customers")
+        lookup: str = declare(TableName(), "The table.", example="customers")
         key: Program = declare(Expression(), "The row's key.", example="user_id")
         take: str | None = declare(
             Text(), "The column to take; left out: the whole row.", default=None, example="segment"

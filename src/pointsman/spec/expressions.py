@@ -1,0 +1,115 @@
+"""Compiles the document's expressions in the scope of their place, and tells their problems where they stand in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pointsman.cel.problems import ExpressionErrors, Problem
+from pointsman.cel.program import Program, Scope, compile
+from pointsman.spec.document import FIELD_TYPES
+from pointsman.spec.positions import locate
+from pointsman.spec.substitute import scrub
+from pointsman.spec.yaml import Node
+
+__all__ = ["ROOTS", "Expressions"]
+
+_ALWAYS = {
+    "event": "map",
+    "metadata": "map",
+    "headers": "map",
+    "key": "dyn",
+    "topic": "string",
+    "now": "timestamp",
+}
+ROOTS = ("event", "metadata", "headers", "key", "topic", "now", "reply")
+"""The names that always exist, and `reply`, which does where a model's outputs are named."""
+
+
+class Expressions:
+    """The names that expressions see, which grow as the document is read, and what was compiled so far.
+
+    Attributes:
+        fields: Declared fields and their types; None where any bare name is a field.
+        metadata: The metadata fields that stand before, and their types.
+        tables: The names of the tables.
+    """
+
+    def __init__(self) -> None:
+        self.fields: Mapping[str, str] | None = None
+        self.metadata: dict[str, str] = {}
+        self.tables: tuple[str, ...] = ()
+        self._scopes: dict[bool, Scope] = {}
+        self._compiled: dict[tuple[int, str, str], Program | None] = {}
+        self._kept: list[Node] = []
+
+    def declare(
+        self,
+        fields: Mapping[str, str] | None,
+        tables: tuple[str, ...],
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Sets the names that expressions see from now on."""
+        self.fields, self.tables, self.metadata = fields, tables, dict(metadata or {})
+        self._scopes.clear()
+
+    def add(self, name: str, result: str) -> None:
+        """Makes a metadata field known to the expressions that follow."""
+        self.metadata[name] = result
+        self._scopes.clear()
+
+    def scope(self, *, reply: bool = False) -> Scope:
+        """The scope of an expression over an event, or over an event and a model's reply."""
+        if reply not in self._scopes:
+            self._scopes[reply] = self._scope({"reply": "dyn"} if reply else {})
+        return self._scopes[reply]
+
+    def _scope(self, more: Mapping[str, str]) -> Scope:
+        fields = self.fields or {}
+        metadata = {name: kind if kind in FIELD_TYPES else "dyn" for name, kind in self.metadata.items()}
+        aliases = {name: ("event", name) for name in fields} | {name: ("metadata", name) for name in metadata}
+        return Scope(
+            variables={**dict.fromkeys(self.tables, "map"), **_ALWAYS, **more},
+            members={"event": fields, "metadata": metadata},
+            aliases=aliases,
+            open="event" if self.fields is None else None,
+        )
+
+    def compile(self, node: Node, over: str, want: str, tell: Callable[..., Any]) -> Program | None:
+        """The program of a node's text, or None where it was told what is wrong.
+
+        Args:
+            node: A scalar.
+            over: The names it sees, as in `config.Expression`.
+            want: The type it must have.
+            tell: Takes a place, a code, a message, a hint and a severity.
+        """
+        known = (id(node), over, want)
+        if known not in self._compiled:
+            self._kept.append(node)  # keeps the id from being given to another node
+            self._compiled[known] = self._compile(node, over, want, tell)
+        return self._compiled[known]
+
+    def _compile(self, node: Node, over: str, want: str, tell: Callable[..., Any]) -> Program | None:
+        try:
+            program = compile(node.text, self.scope(reply=over == "reply"), None if want == "dyn" else want)
+        except ExpressionErrors as errors:
+            for problem in errors.problems:
+                self._tell(node, problem, tell)
+            return None
+        for problem in program.warnings:
+            self._tell(node, problem, tell)
+        return program
+
+    def _tell(self, node: Node, problem: Problem, tell: Callable[..., Any]) -> None:
+        place = locate(node, problem.offset, problem.length)
+        hint = scrub(node, problem.hint)
+        if problem.code == "E300" and node.style == "plain" and "#" in _after(node):
+            hint = "YAML takes what follows ' #' for a comment; put the expression in quotes"
+        tell(place, problem.code, scrub(node, problem.message), hint, problem.severity)
+
+
+def _after(node: Node) -> str:
+    """What stands behind a plain scalar on its line."""
+    rest = node.file.text[node.end : node.end + 200].split("\n", 1)[0]
+    return rest if rest.lstrip().startswith("#") else ""

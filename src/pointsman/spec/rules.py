@@ -1,0 +1,217 @@
+"""What must hold between the parts of a document: names that differ, routes that can be reached, topics that do not meet."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pointsman.base.errors import Finding
+from pointsman.cel.program import Program
+from pointsman.spec.document import IDENTIFIER, Document, RouteKeys, Source, Table, Write
+from pointsman.spec.expressions import ROOTS
+from pointsman.spec.read import Reader, declared
+from pointsman.spec.yaml import Node
+
+__all__ = [
+    "identifier",
+    "metadata_name",
+    "names_apart",
+    "route_name",
+    "routes",
+    "table",
+    "topics",
+    "unused",
+]
+
+
+def identifier(reader: Reader, node: Node, name: str, what: str, pattern: str) -> None:
+    """The name of a table, model or metadata field is made of the right signs."""
+    if not re.fullmatch(pattern, name):
+        signs = "letters, digits and '_'" if pattern == IDENTIFIER else "letters, digits, '.', '-' and '_'"
+        first = "is not a digit" if pattern == IDENTIFIER else "is a letter or digit"
+        reader.tell(node, "E207", f"'{name}' cannot name a {what}", f"use {signs}; the first {first}")
+
+
+def names_apart(reader: Reader, node: Node, name: str, what: str) -> None:
+    """A table or metadata field does not take the name of anything else that expressions see."""
+    taken = ""
+    if name in ROOTS:
+        taken = "a name that expressions always have"
+    elif name in (reader.expressions.fields or {}):
+        taken = "a field of the event"
+    elif what != "table" and name in reader.expressions.tables:
+        taken = "a table"
+    if taken:
+        reader.tell(node, "E217", f"'{name}' is already {taken}", f"give the {what} another name")
+
+
+def table(reader: Reader, node: Node, found: Table) -> bool:
+    """A table has a file and the name of its key column."""
+    if any(key.step > 1 for name, key in declared(Table).items() if name in node.members):
+        return False
+    usable = True
+    for name in ("file", "key"):
+        if getattr(found, name) is None:
+            usable = False
+            if name not in node.members and not _meant(reader, node, name):
+                reader.missing(node, name, declared(Table)[name], "the table")
+    return usable
+
+
+def _meant(reader: Reader, node: Node, name: str) -> bool:
+    """Whether a misspelt key of the map was read as `name`."""
+    return name in reader.adopt(node, declared(Table))
+
+
+def route_name(reader: Reader, node: Node, members: Mapping[str, Any], number: int) -> str:
+    """The route's name; every route has one, except rows of a table."""
+    name = members.get("name")
+    if isinstance(name, str):
+        return name
+    if "name" not in node.members and "table" not in node.members:
+        reader.missing(node, "name", declared(RouteKeys)["name"], f"route {number + 1}")
+    return f"route-{number + 1}"
+
+
+def routes(
+    reader: Reader, members: Mapping[str, Node], node: Node, names: Sequence[str], conditions: Sequence[bool]
+) -> None:
+    """Names differ, each route can be reached, and it is said what becomes of an event that none takes.
+
+    Args:
+        reader: Takes the findings.
+        members: The document's sections.
+        node: The list of routes.
+        names: The name of each.
+        conditions: Whether each has a condition.
+    """
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        item = node.items[number].members.get("name")
+        if item is None or item.broken:
+            continue
+        if name in first:
+            line = node.items[first[name]].place.line
+            reader.tell(
+                item,
+                "E210",
+                f"two routes are called '{name}'",
+                f"the other stands in line {line}; rename one",
+            )
+        first.setdefault(name, number)
+    last = len(names) - 1
+    always = next((number for number, has in enumerate(conditions) if not has), None)
+    if always is not None and always < last:
+        behind = last - always
+        which = "the route behind it is" if behind == 1 else f"the {behind} routes behind it are"
+        reader.tell(
+            node.items[always + 1].members.get("name", node.items[always + 1]),
+            "W220",
+            f"the route '{names[always]}' has no condition, so {which} never reached",
+            "put it last, or give it a condition",
+            "warning",
+        )
+    if always is None and names and "unmatched" not in members:
+        item = node.items[last]
+        reader.tell(
+            item.keys.get("when", item),
+            "E212",
+            f"the last route, '{names[last]}', has a condition, and nothing says what becomes of other events",
+            "add unmatched: dead_letter or unmatched: skip, or a last route without when",
+        )
+    if always is not None and "unmatched" in members:
+        reader.tell(
+            members["unmatched"],
+            "W223",
+            f"no event is left unmatched, because the route '{names[always]}' has no condition",
+            "remove unmatched",
+            "warning",
+        )
+
+
+def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: Source, write: Write) -> Write:
+    """Decisions and dead letters go to topics of their own; what the document leaves out has its default name."""
+    full = dataclasses.replace(
+        write,
+        decisions=write.decisions or f"{pipeline}.decisions",
+        dead_letters=write.dead_letters or f"{pipeline}.dead-letters",
+    )
+    node = members.get("write")
+    given = node.members if node is not None else {}
+    at_source = members["source"].members["topics"]
+    for name in ("decisions", "dead_letters"):
+        topic = getattr(full, name)
+        if topic in source.topics:
+            reader.tell(
+                given.get(name, at_source),
+                "E213",
+                f"'{topic}' is a topic that this pipeline reads",
+                f"write {name.replace('_', ' ')} to another topic, for example {pipeline}.{name.replace('_', '-')}",
+            )
+    if full.decisions == full.dead_letters:
+        reader.tell(
+            given.get("dead_letters", given.get("decisions", at_source)),
+            "E213",
+            f"decisions and dead letters both go to '{full.decisions}'",
+            "give each a topic of its own",
+        )
+    repeated = [name for name, count in Counter(source.topics).items() if count > 1]
+    if repeated:
+        item = [item for item in at_source.items if item.text == repeated[0]][1]
+        reader.tell(item, "E205", f"the topic '{repeated[0]}' is named twice", "remove one")
+    return full
+
+
+def unused(document: Document, members: Mapping[str, Node]) -> list[Finding]:
+    """Warnings about models and tables that nothing uses; asked only where there is no error."""
+    found: list[Finding] = []
+    used = {text for node in members["routes"].items for text in _texts(node.members.get("use"))}
+    for name in document.models:
+        if name not in used:
+            place = members["models"].keys[name].place
+            found.append(
+                place.finding(
+                    "W221", f"no route uses the model '{name}'", "remove it, or add a route", "warning"
+                )
+            )
+    read = {path.partition(".")[0] for program in programs(document) for path in program.reads}
+    looked_up = {getattr(enricher.config, "lookup", None) for enricher in document.enrich}
+    for name in document.tables:
+        if name not in read and name not in looked_up:
+            place = members["tables"].keys[name].place
+            found.append(
+                place.finding(
+                    "W222", f"nothing reads the table '{name}'", "remove it, or look something up", "warning"
+                )
+            )
+    return found
+
+
+def _texts(node: Node | None) -> Iterator[str]:
+    """Every text of a tree, keys too."""
+    if node is None:
+        return
+    if node.shape == "scalar":
+        yield node.text
+    yield from node.members
+    for inner in [*node.items, *node.members.values()]:
+        yield from _texts(inner)
+
+
+def programs(value: Any) -> Iterator[Program]:
+    """Every compiled expression inside configs, lists and maps."""
+    if isinstance(value, Program):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for one in dataclasses.fields(value):
+            if one.name not in ("tree", "scope", "reply_scope", "warnings"):
+                yield from programs(getattr(value, one.name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from programs(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from programs(inner)

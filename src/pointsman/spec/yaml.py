@@ -1,0 +1,367 @@
+"""YAML 1.2 with positions: a file becomes a tree of nodes, and every mistake a finding.
+
+PyYAML scans and parses (libyaml where it is there); what a scalar means, what is refused and where things stand is decided here:
+`NO`, `on` and `12:30` are strings, duplicate keys, tags, merge keys and second documents are refused, aliases, depth
+and size are bounded. An expression that YAML misreads because it is not quoted gives one finding, and the reading goes
+on as if it had been quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import yaml
+
+from pointsman.base.errors import Finding
+from pointsman.spec import unquoted
+from pointsman.spec.place import File, Place
+
+__all__ = ["Node", "parse", "resolve"]
+
+MOST_CHARACTERS = 32_000_000
+MOST_NODES = 2_000_000
+MOST_DEPTH = 60
+MOST_RECOVERED = 50
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]{1,400}\Z")
+_OCTAL = re.compile(r"0o[0-7]{1,400}\Z")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,400}\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"(?:([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
+
+Value = None | bool | int | float | str
+
+
+def resolve(text: str) -> Value:
+    """What a plain scalar means under the core schema of YAML 1.2."""
+    if text in _NULL:
+        return None
+    if text in _FLAGS:
+        return _FLAGS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.match(text):
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    if _OCTAL.match(text):
+        return int(text[2:], 8)
+    if _HEX.match(text):
+        return int(text[2:], 16)
+    if found := _NOT_FINITE.match(text):
+        return float(f"{found[1] or ''}inf" if found[1] is not None else "nan")
+    return text
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One YAML value and where it stands.
+
+    Attributes:
+        shape: `map`, `list` or `scalar`.
+        style: `block` or `flow` for maps and lists; `plain`, `single`, `double`, `literal`, `folded` for scalars;
+            `unquoted` for an expression that YAML misread, whose text is what was meant.
+        text: A scalar's text, after `${…}` was resolved.
+        raw: The same before.
+        pieces: What `${…}` became: start and end in `text`, start and end in `raw`.
+        members: A map's values by key.
+        keys: The nodes of a map's keys.
+        items: A list's values.
+        weight: How many nodes it stands for, aliases counted each time.
+        broken: A finding says already that this is wrong; nothing more is said about it.
+    """
+
+    file: File
+    start: int
+    end: int
+    shape: Literal["map", "list", "scalar"] = "scalar"
+    style: str = "plain"
+    text: str = ""
+    raw: str = ""
+    pieces: tuple[tuple[int, int, int, int], ...] = ()
+    members: dict[str, Node] = field(default_factory=dict)
+    keys: dict[str, Node] = field(default_factory=dict)
+    items: list[Node] = field(default_factory=list)
+    weight: int = 1
+    broken: bool = False
+
+    @property
+    def value(self) -> Value:
+        """A scalar's value: only a plain scalar, or one made by `${…}`, is anything but a string."""
+        return resolve(self.text) if self.style == "plain" or self.pieces else self.text
+
+    @property
+    def empty(self) -> bool:
+        """Whether this is null."""
+        return self.shape == "scalar" and self.value is None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.file.place(self.start, self.end)
+
+    def plain(self, raw: bool = False) -> Any:
+        """The whole as dicts, lists and scalars.
+
+        Args:
+            raw: Whether `${…}` stands as it was written.
+        """
+        if self.shape == "map":
+            return {name: member.plain(raw) for name, member in self.members.items()}
+        if self.shape == "list":
+            return [item.plain(raw) for item in self.items]
+        text = self.raw if raw else self.text
+        return resolve(text) if self.style == "plain" else text
+
+    @property
+    def found(self) -> str:
+        """What this is, in words for people; never what `${…}` became."""
+        if self.shape == "map":
+            return "a map"
+        if self.shape == "list":
+            return "a list"
+        value = self.value
+        if value is None:
+            return "nothing"
+        if isinstance(value, bool):
+            return f"`{self.raw}`"
+        short = self.raw if len(self.raw) <= 60 else self.raw[:57] + "…"
+        return f"the number {short}" if isinstance(value, (int, float)) else f"'{short}'"
+
+
+class _Stop(Exception):
+    """Reading cannot go on; the finding was made."""
+
+
+class _Again(Exception):
+    """Something was recovered; the text is read once more."""
+
+
+_STYLES = {None: "plain", "": "plain", "'": "single", '"': "double", "|": "literal", ">": "folded"}
+
+
+class _Composer:
+    """Builds the tree from the parser's events, in one pass without recursion."""
+
+    def __init__(self, file: File, text: str, findings: list[Finding]) -> None:
+        self.file = file
+        self.text = text
+        self.findings = findings
+        self.open: list[tuple[Node, Node | None]] = []
+        """The collections under way, and the key that waits for its value in each."""
+        self.anchors: dict[str, Node | None] = {}
+        self.anchored: list[str | None] = []
+        self.root: Node | None = None
+        self.nodes = 0
+
+    def refuse(self, node: Node, code: str, message: str, hint: str = "") -> None:
+        self.findings.append(node.place.finding(code, message, hint))
+
+    def compose(self) -> Node | None:
+        """The root, or None where the file is empty; raises _Stop, _Again or yaml.YAMLError."""
+        loader = _LOADER(self.text)
+        documents = 0
+        try:
+            while loader.check_event():
+                event = loader.get_event()
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        where = Node(self.file, event.start_mark.index, event.start_mark.index + 3)
+                        self.refuse(
+                            where,
+                            "E109",
+                            "a second document starts here",
+                            "a file holds one document; remove `---`",
+                        )
+                        raise _Stop
+                else:
+                    self.take(event)
+        finally:
+            loader.dispose()
+        return self.root
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self.add(self.scalar(event), event.anchor)
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self.begin(event)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self.finish(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self.alias(event)
+
+    def scalar(self, event: Any) -> Node:
+        start, end = event.start_mark.index, event.end_mark.index
+        if event.anchor or event.tag:
+            found = _PROPERTIES.match(self.text, start, end)
+            start = found.end() if found else start
+        style = _STYLES[event.style]
+        if (meant := self.file.recovered.get(start)) is not None:
+            return Node(self.file, start, meant[1], style="unquoted", text=meant[0], raw=meant[0])
+        node = Node(self.file, start, end, style=style, text=event.value, raw=event.value)
+        if event.tag:
+            self.tag(event)
+        if style == "plain" and ('"' in event.value or "'" in event.value):
+            self.recover(unquoted.comment(self.file, start, end))
+        return node
+
+    def tag(self, event: Any) -> None:
+        """Tags are refused; most are a `!` that begins an expression."""
+        start = event.start_mark.index
+        self.recover(unquoted.diagnose(self.file, self.text, start, self.flow()))
+        node = Node(self.file, start, max(start + 1, event.end_mark.index))
+        self.refuse(
+            node, "E105", f"'{event.tag}' is a YAML tag", "tags are not used here; put the value in quotes"
+        )
+
+    def flow(self) -> int | None:
+        """Where the outermost flow collection under way begins."""
+        return next((node.start for node, _ in self.open if node.style == "flow"), None)
+
+    def recover(self, mistake: unquoted.Mistake | None) -> None:
+        if mistake is None:
+            return
+        self.findings.append(mistake.finding)
+        self.file.recovered[mistake.start] = (mistake.meant, mistake.end)
+        raise _Again
+
+    def begin(self, event: Any) -> None:
+        shape: Literal["map", "list"] = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
+        start = event.start_mark.index
+        if event.tag:
+            self.tag(event)
+        if event.anchor:
+            found = _PROPERTIES.match(self.text, start)
+            start = found.end() if found else start
+        node = Node(self.file, start, start + 1, shape=shape, style="flow" if event.flow_style else "block")
+        if len(self.open) >= MOST_DEPTH:
+            self.refuse(node, "E107", f"nested deeper than {MOST_DEPTH} levels", "write it flatter")
+            raise _Stop
+        self.open.append((node, None))
+        self.anchored.append(event.anchor)
+        if event.anchor:
+            self.anchors[event.anchor] = None
+
+    def finish(self, event: Any) -> None:
+        node, _ = self.open.pop()
+        node.end = max(event.end_mark.index, node.start + 1)
+        if node.style == "block":
+            last = node.items[-1].end if node.items else node.start + 1
+            node.end = max([last, *(member.end for member in node.members.values())])
+        self.add(node, self.anchored.pop())
+
+    def alias(self, event: Any) -> None:
+        start, end = event.start_mark.index, event.end_mark.index
+        node = self.anchors.get(event.anchor)
+        if node is not None:
+            self.add(node, None)
+            return
+        here = Node(self.file, start, end)
+        if event.anchor in self.anchors:
+            self.refuse(here, "E106", f"the alias '*{event.anchor}' stands inside what it names")
+            raise _Stop
+        self.recover(unquoted.diagnose(self.file, self.text, start, self.flow()))
+        known = ", ".join(f"'&{name}'" for name in self.anchors)
+        self.refuse(
+            here,
+            "E106",
+            f"the alias '*{event.anchor}' names nothing",
+            f"anchors before it: {known}"
+            if known
+            else "put the value in quotes, or define the anchor before it",
+        )
+        raise _Stop
+
+    def add(self, node: Node, anchor: str | None) -> None:
+        """Puts a finished node where it belongs."""
+        if anchor:
+            self.anchors[anchor] = node
+        self.nodes += 1
+        if not self.open:
+            self.root = node
+            return
+        parent, key = self.open[-1]
+        if parent.shape == "list":
+            parent.items.append(node)
+        elif key is None:
+            self.open[-1] = (parent, node)
+            return
+        else:
+            self.member(parent, key, node)
+            self.open[-1] = (parent, None)
+        parent.weight += node.weight
+        if parent.weight > MOST_NODES:
+            self.refuse(
+                node, "E107", f"the document has more than {MOST_NODES:,} values", "aliases count each time"
+            )
+            raise _Stop
+
+    def member(self, parent: Node, key: Node, node: Node) -> None:
+        nothing = node.shape == "scalar" and node.style == "plain" and not node.text
+        if parent.style == "flow" and nothing and not re.fullmatch(r"[\w.-]+", key.text):
+            self.recover(unquoted.diagnose(self.file, self.text, key.start, self.flow()))
+        if nothing and node.start >= node.end:
+            node.start, node.end = key.start, key.end
+        if key.shape != "scalar" or (key.style == "plain" and resolve(key.text) is None):
+            self.refuse(key, "E110", f"a key must be text, found {key.found}", "put it in quotes")
+        elif key.text == "<<" and key.style == "plain":
+            self.refuse(
+                key,
+                "E110",
+                "merge keys are not part of YAML 1.2",
+                "use `defaults`, an alias for one value, or an overlay",
+            )
+        elif key.text in parent.members:
+            first = parent.keys[key.text].place
+            self.refuse(
+                key,
+                "E104",
+                f"the key '{key.text}' is given twice",
+                f"it stands in line {first.line} already; remove one of the two",
+            )
+        else:
+            parent.members[key.text] = node
+            parent.keys[key.text] = key
+
+
+def parse(file: File) -> tuple[Node | None, list[Finding]]:
+    """The tree of a file, or None where it cannot be had, and what is wrong with it as YAML."""
+    findings: list[Finding] = []
+    if len(file.text) > MOST_CHARACTERS:
+        message = f"the file has {len(file.text):,} characters, more than {MOST_CHARACTERS:,}"
+        return None, [file.place(0).finding("E107", message, "split it, or check that it is the right file")]
+    if found := _FORBIDDEN.search(file.text):
+        message = f"the character U+{ord(found[0]):04X} may not stand in YAML"
+        return None, [
+            file.place(found.start()).finding("E102", message, 'remove it, or write it as "\\x.." in quotes')
+        ]
+    for _ in range(MOST_RECOVERED):
+        kept: list[Finding] = []
+        text = unquoted.blank(file)
+        composer = _Composer(file, text, kept)
+        try:
+            root = composer.compose()
+            return root, findings + kept
+        except _Again:
+            findings.append(kept[-1])
+        except _Stop:
+            return None, findings + kept
+        except yaml.MarkedYAMLError as error:
+            flow = composer.flow()
+            if error.context and "flow" in error.context and error.context_mark:
+                flow = min(error.context_mark.index, flow if flow is not None else len(text))
+            index = error.problem_mark.index if error.problem_mark else 0
+            mistake = unquoted.diagnose(file, text, index, flow)
+            if mistake is None:
+                return None, findings + kept + [unquoted.explain(file, error)]
+            findings.append(mistake.finding)
+            file.recovered[mistake.start] = (mistake.meant, mistake.end)
+    return None, findings
