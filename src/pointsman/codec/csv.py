@@ -36,7 +36,7 @@ class Csv:
         """
         if not fields:
             text = "format csv needs source.fields: they name the cells, in order"
-            raise Misfit("E215", text, "declare them: fields: {user_id: string, amount: double}", ("format",))
+            raise Misfit("E431", text, "declare them: fields: {user_id: string, amount: double}", ("format",))
         return CsvDecoder(names, fields)
 
 

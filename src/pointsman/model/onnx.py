@@ -56,6 +56,8 @@ class OnnxModel:
     """
 
     protocol: ClassVar[str] = "onnx"
+    tensor: ClassVar[bool] = True
+    """Its inputs have to be named."""
 
     @dataclass(frozen=True, slots=True)
     class Config:
