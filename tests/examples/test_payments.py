@@ -53,7 +53,7 @@ def test_from_a_file_it_decides_as_over_kafka(decisions: list[dict]) -> None:
     ],
 )
 def test_the_scenario(changes: dict, route: str, model: str, tmp_path: Path) -> None:
-    """A large payment from Singapore goes to the fraud model, other iOS events to theirs, the rest elsewhere."""
+    """Large payments from Singapore go to the fraud model, other iOS events to theirs, the rest elsewhere."""
     path = tmp_path / "event.jsonl"
     path.write_text(json.dumps({**SCENARIO, **changes}) + "\n")
     done = pointsman("run", "pipeline.yaml", "--events", str(path))
