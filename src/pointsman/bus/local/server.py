@@ -11,7 +11,7 @@ from pointsman.base.errors import EnvironmentFault
 
 __all__ = ["Login", "Security", "make_security", "server_properties"]
 
-MAX_MESSAGE_BYTES = 16 << 20
+MAX_MESSAGE_BYTES = 17 << 20  # the client's largest record and its batch
 
 _SETTINGS = f"""\
 node.id=1
@@ -31,8 +31,9 @@ share.coordinator.state.topic.num.partitions=1
 # After a crash the node waits until its former self counts as gone.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
-# Groups start at once.
+# Groups start at once, and a client may ask to be missed soon.
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 # Retention works by record time: replayed old events would vanish within minutes.
 log.retention.ms=-1
 message.max.bytes={MAX_MESSAGE_BYTES}
