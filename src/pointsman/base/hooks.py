@@ -3,10 +3,10 @@
     E411  there is no such module        E413  the module has no such name
     E412  importing the module raised    E414  the name is not a function or a class with `predict`
 
-Two documents of one process may each have a `baseline.py`: a folder's modules are its own. While a hook is
-loaded its folder stands first on `sys.path`, and modules of other folders that have the same names are out of
-the way; afterwards `sys.path` is as it was. A hook therefore imports what it needs at the top of its file or
-where its class is built.
+The folder is importable: first while a hook is loaded, last from then on, so that imports inside functions
+work too. Two documents of one process may each have a `baseline.py`: while one folder's hooks are loaded, the
+modules of others are out of the way, and each keeps its own. Of two modules with one name the first keeps its
+place in `sys.modules`, so such a name is to be imported at the top of a file, not inside a function.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["load"]
 
 _lock = threading.RLock()
 _modules: dict[Path, dict[str, ModuleType]] = {}
-"""The modules imported from each folder, by name; they do not stay in `sys.modules`."""
+"""The modules imported from each folder, by name."""
 
 
 def load(name: str, folder: Path) -> Callable[..., Any]:
@@ -53,36 +53,43 @@ def load(name: str, folder: Path) -> Callable[..., Any]:
 
 @contextmanager
 def _importing(folder: Path, module_name: str) -> Iterator[None]:
-    """Lets imports see `folder` first, and none but its own modules under the names it has."""
+    """Lets imports see `folder` first, and none of the modules of other folders."""
     own = _modules.setdefault(folder, {})
-    tops = {path.stem for path in folder.glob("*.py")}
-    tops |= {path.parent.name for path in folder.glob("*/__init__.py")}
-    tops -= sys.stdlib_module_names
-    tops.add(module_name.partition(".")[0])
-    hidden = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops and not _main(n)}
-    for n in hidden:
-        del sys.modules[n]
+    tops = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+    tops = (tops - sys.stdlib_module_names) | {module_name.partition(".")[0]}
+    foreign = {
+        id(module) for other, modules in _modules.items() if other != folder for module in modules.values()
+    }
+    hidden = {
+        name: module
+        for name, module in sys.modules.items()
+        if (name.partition(".")[0] in tops and not _ours(name)) or id(module) in foreign
+    }
+    path = list(sys.path)
+    for name in hidden:
+        del sys.modules[name]
     sys.modules.update(own)
-    sys.path.insert(0, str(folder))
+    others = {str(other) for other in _modules if other != folder}
+    sys.path[:] = [str(folder), *(entry for entry in path if entry not in others)]
     importlib.invalidate_caches()
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
-        for n, module in list(sys.modules.items()):
-            if n in own or _comes_from(module, folder):
-                own[n] = sys.modules.pop(n)
+        sys.path[:] = path if str(folder) in path else [*path, str(folder)]
+        own.update({n: module for n, module in sys.modules.items() if _comes_from(module, folder)})
         sys.modules.update(hidden)
 
 
-def _main(name: str) -> bool:
+def _ours(name: str) -> bool:
     return name in ("__main__", "pointsman") or name.startswith("pointsman.")
 
 
 def _comes_from(module: ModuleType, folder: Path) -> bool:
     """Whether `module` is one of the folder's own, not of an environment that lies inside it."""
     file = getattr(module, "__file__", None)
-    if not file or _main(module.__name__):
+    if not file or _ours(module.__name__):
         return False
     try:
         inside = Path(file).resolve().relative_to(folder)
