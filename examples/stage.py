@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from pointsman.bus.local import LocalBroker
 
@@ -38,12 +37,6 @@ class Stage:
         )
         if done.returncode:
             raise SystemExit(f"the command ended with exit code {done.returncode}")
-
-    def create(self, topic: str, partitions: int) -> None:
-        """Creates a topic that keeps its records however old they say they are."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        new = NewTopic(topic, num_partitions=partitions, config={"retention.ms": "-1"})
-        admin.create_topics([new])[topic].result(30)
 
     def read(self, topic: str) -> Iterator[Message]:
         """Every record of a topic, up to where each partition ends when it is reached."""

@@ -22,7 +22,7 @@ from examples.stage import Stage, stage
 __all__ = ["main", "routes"]
 
 FOLDER = Path(__file__).parent
-PARTITIONS = 8
+PARTITIONS = "8"
 
 
 class Chosen(msgspec.Struct):
@@ -57,12 +57,11 @@ def routes(rows: pd.DataFrame) -> pd.Series:
 
 def replay(local: Stage, rows: pd.DataFrame) -> None:
     """Sends the flights in order and lets the pipeline decide until nothing is left."""
-    local.create("departures", PARTITIONS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "departures.jsonl"
         with path.open("wb") as file:
             file.writelines(event + b"\n" for event in events(rows))
-        local.pointsman("send", "pipeline.yaml", str(path))
+        local.pointsman("send", "pipeline.yaml", str(path), "--key", "tailnum", "--partitions", PARTITIONS)
     local.pointsman("run", "pipeline.yaml", "--until-idle", "3")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from docs.pages import KNOWN, PAGES, ROOT, Block, blocks
+from pointsman.base import reasons, signals
 
 DECISIONS = ROOT / "docs" / "decisions"
 
@@ -93,6 +94,24 @@ def test_every_dependency_earns_its_line() -> None:
     asked += [package for package in project["dependency-groups"]["dev"] if not package.startswith("types-")]
     names = {re.split(r"[\[<>=!~]", package)[0] for package in asked}
     assert {name for name in names if not re.search(rf"\b{re.escape(name)}\b", text)} == set()
+
+
+def test_closed_lists_are_documented() -> None:
+    """Each word of a closed list that stands in records is explained on its page."""
+    letters = (ROOT / "docs" / "dead-letters.md").read_text("utf-8")
+    assert {word for word in reasons.DEAD_LETTER_REASONS if f"| `{word}` |" not in letters} == set()
+    records = (ROOT / "docs" / "records.md").read_text("utf-8")
+    words = [*reasons.DECISION_REASONS, *reasons.STATUSES]
+    assert {word for word in words if f"`{word}`" not in records} == set()
+    models = (ROOT / "docs" / "models.md").read_text("utf-8")
+    assert {word for word in reasons.FAILURE_CLASSES if f"`{word}`" not in models} == set()
+
+
+def test_named_metrics_exist() -> None:
+    """A metric that a page names is one that the program serves."""
+    named = {name for page in PAGES for name in re.findall(r"`(pointsman_[a-z_]+)`", page.read_text("utf-8"))}
+    assert named
+    assert named - set(signals.METRICS) == set()
 
 
 def test_the_changelog_names_the_version() -> None:
