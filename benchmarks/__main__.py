@@ -1,6 +1,7 @@
-"""Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [throughput|routes|latency|allocations]`.
+"""Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-Every contender consumes the same topic, writes the same record with the same client settings and commits after delivery.
+NAME is throughput, routes, allocations or latency. Every contender consumes the same topic, writes the same
+record with the same client settings and commits after delivery.
 `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
 """
 
@@ -40,7 +41,9 @@ class Bench:
 
     def topic(self, name: str) -> str:
         """A new topic."""
-        made = AdminClient({"bootstrap.servers": self.bootstrap}).create_topics([NewTopic(name, PARTITIONS, 1)])
+        made = AdminClient({"bootstrap.servers": self.bootstrap}).create_topics(
+            [NewTopic(name, PARTITIONS, 1)]
+        )
         made[name].result(30)
         return name
 
@@ -125,8 +128,13 @@ def _table(found: dict[str, list[Usage]], base: str, count: int) -> None:
 
 def main(only: list[str]) -> None:
     """Starts a broker, fills it and runs the benchmarks named in `only`, or all."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    print(f"commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    print(
+        f"commit {commit.stdout.strip() or 'unknown'}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores"
+    )
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
     suites = {"throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency}
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:

@@ -1,4 +1,4 @@
-"""The straightforward loop a team would write by hand: batches, msgspec, plain ifs, the whole decision record.
+"""The straightforward loop a team would write by hand: batches, msgspec, plain ifs, the whole record.
 
 `python -m benchmarks.handloop BOOTSTRAP SOURCE TARGET COUNT`
 """
@@ -77,7 +77,12 @@ def main(bootstrap: str, source: str, target: str, count: int) -> None:
                     "reason": "rule" if name != "otherwise" else "default",
                     "policy": "0@00000000",
                 },
-                "result": {"status": "ok", "model": model, "output": {"score": SCORES[model]}, "latency_ms": 0.01},
+                "result": {
+                    "status": "ok",
+                    "model": model,
+                    "output": {"score": SCORES[model]},
+                    "latency_ms": 0.01,
+                },
             }
             out.append({"key": event["user_id"], "value": encode(record)})
             finished[message.topic(), message.partition()] = message.offset() + 1

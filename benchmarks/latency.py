@@ -28,7 +28,9 @@ def latency(bench: Bench) -> None:
     path = bench.folder / "latency.yaml"
     path.write_text(document(10, source, target, bench.bootstrap, profile="latency"))
     command = [sys.executable, "-m", "pointsman.cli.main", "run", str(path)]
-    process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=bench.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         times = _round_trip(bench, source, target)
     finally:
@@ -37,7 +39,8 @@ def latency(bench: Bench) -> None:
     print(f"\n{'':22}{'p50 ms':>8}{'p99 ms':>8}")
     for name, found in (("bare round trip", bare_times), ("through Pointsman", times)):
         print(f"{name:22}{_at(found, 0.5):8.2f}{_at(found, 0.99):8.2f}")
-    print(f"{'added':22}{_at(times, 0.5) - _at(bare_times, 0.5):8.2f}{_at(times, 0.99) - _at(bare_times, 0.99):8.2f}")
+    added = [_at(times, share) - _at(bare_times, share) for share in (0.5, 0.99)]
+    print(f"{'added':22}{added[0]:8.2f}{added[1]:8.2f}")
 
 
 def _at(found: list[float], share: float) -> float:

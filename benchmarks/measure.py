@@ -44,7 +44,9 @@ def measured(command: Sequence[str], folder: Path | None = None) -> Usage:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
         samples: list[float] = []
         watcher = threading.Thread(target=_watch, args=(process, samples), daemon=True)
         watcher.start()

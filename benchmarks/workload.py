@@ -40,7 +40,8 @@ def document(routes: int, source: str, target: str, bootstrap: str, profile: str
         "  key: user_id",
         "  id: txn_id",
         "  time: ts",
-        "  fields: {txn_id: string, user_id: string, device: string, location: string, amount: double, ts: int}",
+        "  fields:",
+        "    {txn_id: string, user_id: string, device: string, location: string, amount: double, ts: int}",
         "enrich:",
         '  risk_level: \'amount > 5000.0 ? "high" : amount > 1000.0 ? "medium" : "low"\'',
         "models:",
@@ -51,9 +52,8 @@ def document(routes: int, source: str, target: str, bootstrap: str, profile: str
     ]
     for n, location in enumerate(_locations(routes - 2)):
         model = ("large", "mobile", "baseline")[n % 3]
-        lines.append(
-            f"  - {{name: r{n}, when: 'location == \"{location}\" && amount > {100 * (n % 10)}.0', use: {model}}}"
-        )
+        condition = f'location == "{location}" && amount > {100 * (n % 10)}.0'
+        lines.append(f"  - {{name: r{n}, when: '{condition}', use: {model}}}")
     lines += [
         "  - {name: ios, when: 'device == \"iOS\"', use: mobile}",
         "  - {name: otherwise, use: baseline}",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pointsman.base.errors import EvalError
 from pointsman.cel.program import Program
 from pointsman.codec.base import codecs
 from pointsman.engine.codegen import Code, Slots
-from pointsman.engine.generate import Parts, generate
+from pointsman.engine.generate import generate
+from pointsman.engine.parts import Parts
 from pointsman.engine.policy import ModelPlan, Policy, RoutePlan, encode
 from pointsman.enrich.base import Enricher, enrichers
 from pointsman.spec.document import Document, ModelSpec, Route
@@ -21,7 +23,9 @@ Condition = Callable[[list[dict[str, Any]]], Sequence[Any]]
 
 
 def build(
-    doc: Document, versions: Mapping[str, str | None] | None = None, conditions: Mapping[str, Condition] | None = None,
+    doc: Document,
+    versions: Mapping[str, str | None] | None = None,
+    conditions: Mapping[str, Condition] | None = None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
 ) -> Policy:
     """Compiles a document.
@@ -43,13 +47,22 @@ def build(
     ]
     tables = tuple(doc.tables)
     programs = list(_programs(doc, models, routes, [enricher for _, enricher in made]))
-    slots = Slots.of(programs, [name for name, _ in made], tables, dict(doc.source.fields or {}))
+    slots = Slots.of(programs, [name for name, _ in made], tables)
     decoder = codecs.get(doc.source.format).decoder(tuple(slots.fields), doc.source.fields)
     parts = Parts(
-        doc.source.id, doc.source.key, doc.source.time, made, routes, models, doc.policy, tables, decoder,
-        doc.limits.bytes, doc.unmatched,
-    )  # fmt: skip
-    source, function = generate(parts, Code(slots))
+        id=doc.source.id,
+        key=doc.source.key,
+        time=doc.source.time,
+        enrichers=made,
+        routes=routes,
+        models=models,
+        version=doc.policy,
+        tables=tables,
+        decoder=decoder,
+        max_bytes=doc.limits.bytes,
+        code=Code(slots),
+    )
+    source, function = generate(parts)
     return Policy(
         version=doc.policy,
         pipeline=doc.pipeline,
@@ -71,7 +84,9 @@ def build(
 def _model(number: int, spec: ModelSpec, found: str | None) -> ModelPlan:
     version = spec.common.version or found
     name = encode(spec.name)
-    closed = b',"latency_ms":' if version is None else b',"model_version":%b,"latency_ms":' % encode(str(version))
+    closed = (
+        b',"latency_ms":' if version is None else b',"model_version":%b,"latency_ms":' % encode(str(version))
+    )
     outputs = None if spec.common.outputs is None else tuple(spec.common.outputs.items())
     return ModelPlan(
         name=spec.name,
@@ -80,7 +95,7 @@ def _model(number: int, spec: ModelSpec, found: str | None) -> ModelPlan:
         inputs=None if spec.common.inputs is None else tuple(spec.common.inputs.items()),
         outputs=outputs,
         mapped=_mapped(outputs),
-        context=any(path.partition(".")[0] != "reply" for _, p in outputs or () for path in p.reads),
+        context=_mapped(outputs) is _by_context,
         opened=b'{"status":"ok","model":%b,"output":' % name,
         closed=closed,
     )
@@ -90,14 +105,22 @@ def _mapped(outputs: tuple[tuple[str, Program], ...] | None) -> Callable[[Any], 
     """The function from a reply to its named outputs; it raises where one has no value."""
     if outputs is None:
         return None
-    code = Code(Slots(roots={"reply": "reply"}))
+    names: dict[str, Any] = {}
     items = []
     for name, program in outputs:
-        fast = program.inline({"reply": "reply"})
-        code.names.update(fast.constants)
-        items.append(f"{name!r}: {fast.fast}")
+        if any(path.partition(".")[0] != "reply" for path in program.reads):
+            return _by_context
+        inline = program.inline({"reply": "reply"})
+        names.update(inline.constants)
+        items.append(f"{name!r}: {inline.fast}")
     text = f"lambda reply: {{{', '.join(items)}}}"
-    return eval(compile(text, "<outputs>", "eval"), code.names)  # type: ignore[no-any-return]  # text of our own making
+    made: Callable[[Any], dict[str, Any]] = eval(compile(text, "<outputs>", "eval"), names)  # our own text
+    return made
+
+
+def _by_context(_: Any) -> dict[str, Any]:
+    """Stands where an output reads the event too: each is then evaluated with the event's names."""
+    raise EvalError("the outputs read more than the reply")
 
 
 def _route(

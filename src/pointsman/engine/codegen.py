@@ -11,8 +11,6 @@ from pointsman.cel.program import Inline, Program
 
 __all__ = ["Code", "Slots", "Writer"]
 
-CLASSES = {"string": "str", "int": "int", "double": "float", "bool": "bool"}
-
 
 class Writer:
     """Lines of Python with their indentation."""
@@ -44,14 +42,12 @@ class Slots:
     Attributes:
         fields: Event field → local.
         metadata: Metadata field → local, in the order they are computed.
-        types: Declared type of each local that has one.
         whole_event: Whether some expression reads `event` as a whole.
         roots: Other roots that are read: `headers`, `key`, `topic`, `now`, tables.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
     whole_event: bool = False
     roots: dict[str, str] = field(default_factory=dict)
 
@@ -61,14 +57,12 @@ class Slots:
         programs: Iterable[Program],
         metadata: Sequence[str],
         tables: Sequence[str],
-        types: dict[str, str],
     ) -> Slots:
-        """The slots that `programs` read; `types` are the declared types of event fields."""
+        """The slots that `programs` read."""
         slots = cls(metadata={name: f"m{n}" for n, name in enumerate(metadata)})
         for program in programs:
             for path in sorted(program.reads):
                 slots._add(path, tables)
-        slots.types = {local: types[name] for name, local in slots.fields.items() if name in types}
         return slots
 
     def _add(self, path: str, tables: Sequence[str]) -> None:
@@ -116,22 +110,15 @@ class Code:
         return name
 
     def inline(self, program: Program, computed: int | None = None) -> Inline:
-        """The expression's Python forms with its constants bound; a bare name must have a value."""
+        """The expression's Python forms, its constants made known."""
         inline = program.inline(self.slots.paths(computed))
         self.names.update(inline.constants)
-        if inline.fast.isidentifier() and inline.fast not in ("True", "False", "None"):
-            return Inline(self._plain(inline.fast), None, inline.constants)
         return inline
-
-    def _plain(self, local: str) -> str:
-        known = CLASSES.get(self.slots.types.get(local, ""))
-        test = f"{local}.__class__ is {known}" if known else f"{local}.__class__ in PLAIN"
-        return f"({local} if {test} else value_of({local}))"
 
     def guarded(
         self, fast: str | Sequence[str], exact: str | Sequence[str] | None, failed: Sequence[str]
     ) -> list[str]:
-        """Lines that run `fast`; if it raises, `exact` where there is one; if that raises, `failed`, the error in `x`."""
+        """Lines that run `fast`; if it raises, `exact` if there is one; if that raises, `failed` with error `x`."""
         lines = ["try:", *_indented(fast)]
         if exact is None:
             return [*lines, "except Exception as x:", *_indented(failed or ["pass"])]
@@ -141,7 +128,7 @@ class Code:
     def assign(
         self, form: str, program: Program, failed: Sequence[str], *, computed: int | None = None
     ) -> None:
-        """Writes `form` with the program's text for `{}`; where it has no value, `failed` with the error in `x`."""
+        """Writes `form` with the program's text for `{}`; where that raises, `failed` with the error `x`."""
         inline = self.inline(program, computed)
         exact = None if inline.exact is None else form.format(inline.exact)
         self.write(*self.guarded(form.format(inline.fast), exact, failed))

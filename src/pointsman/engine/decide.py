@@ -71,8 +71,8 @@ class Decided:
     """
 
     __slots__ = (
-        "_by_model", "_policy", "batch", "calls", "dead", "defaulted", "errors", "failures", "keys", "lanes", "skipped",
-        "statuses", "values",
+        "_by_model", "_policy", "batch", "calls", "dead", "defaulted", "errors", "failures", "keys", "lanes",
+        "skipped", "statuses", "values",
     )  # fmt: skip
 
     def __init__(self, batch: Batch, policy: Policy) -> None:
@@ -152,12 +152,10 @@ def decide(batch: Batch, tables: Tables, policy: Policy) -> Decided:
         policy: The version in force.
 
     Returns:
-        What became of each event, with one call for each chosen model. An event ends in `values` (after `finish`), in `dead`,
-        or is counted in `skipped`.
+        What became of each event, with one call for each chosen model. An event ends in `values` (after
+        `finish`), in `dead`, or is counted in `skipped`.
     """
     out = Decided(batch, policy)
     policy.decide(batch, out, tables)
     out.calls = [call for call in out._by_model if call.indices]
     return out
-
-

@@ -31,8 +31,8 @@ class Explanation:
     Attributes:
         fields: `name`, `value`, declared `type`, and `problem`: `missing`, `mistyped` or None.
         metadata: `name` and `value` or `error`, in order.
-        routes: `name`, `line`, `condition`, `outcome` (`true`, `false`, `error`, `not reached`) and `steps`: each part of the
-            condition as `text` with its `value` or `error`, and the values of the `names` in it.
+        routes: `name`, `line`, `condition`, `outcome` (`true`, `false`, `error`, `not reached`) and
+            `steps`: each part of the condition as `text` with its `value` or `error`, and the values of the `names` in it.
         choice: The record's `decision`, or None where no route was taken.
         calls: What the model was given and answered.
         record: The decision record as `run` writes it, or None.
@@ -51,7 +51,9 @@ class Explanation:
     dead_letter: dict[str, str] | None = None
 
 
-def explain(policy: Policy, batch: Batch, tables: Tables, ask: Ask, declared: Mapping[str, str]) -> Explanation:
+def explain(
+    policy: Policy, batch: Batch, tables: Tables, ask: Ask, declared: Mapping[str, str]
+) -> Explanation:
     """Decides the one event of `batch` as `run` does and tells why.
 
     Args:
@@ -77,7 +79,7 @@ def explain(policy: Policy, batch: Batch, tables: Tables, ask: Ask, declared: Ma
         return told
     names: dict[str, Any] = {"event": _declared(policy, raw, event)}
     _fields(told, names["event"], declared)
-    _source_names(told, policy, batch, names)
+    _source_names(told, batch, names)
     names |= {table: tables.get(table, {}) for table in policy.tables}
     _metadata(told, policy, tables, names)
     _routes(told, policy, names)
@@ -124,7 +126,7 @@ def _fields(told: Explanation, event: Mapping[str, Any], declared: Mapping[str, 
         told.fields.append({"name": name, "value": shown, "type": declared.get(name), "problem": problem})
 
 
-def _source_names(told: Explanation, policy: Policy, batch: Batch, names: dict[str, Any]) -> None:
+def _source_names(told: Explanation, batch: Batch, names: dict[str, Any]) -> None:
     """The names that come with the record rather than with the event."""
     when = told.time
     if when is None:
@@ -154,7 +156,12 @@ def _metadata(told: Explanation, policy: Policy, tables: Tables, names: dict[str
 def _routes(told: Explanation, policy: Policy, names: dict[str, Any]) -> None:
     taken = False
     for route in policy.routes:
-        shown: dict[str, Any] = {"name": route.name, "line": route.line, "condition": _text(route), "steps": []}
+        shown: dict[str, Any] = {
+            "name": route.name,
+            "line": route.line,
+            "condition": _text(route),
+            "steps": [],
+        }
         if taken:
             shown["outcome"] = "not reached"
         else:

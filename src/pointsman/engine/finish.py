@@ -1,4 +1,4 @@
-"""From replies to records: what the models answered completes each event's decision record or its dead letter."""
+"""From replies to records: what a model answered completes a decision record, or makes a dead letter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def finish(decided: Decided, call: Call, replies: Sequence[Any], latency_ms: flo
         latency_ms: How long the call took.
     """
     plan, values = call.plan, decided.values
-    closed = b'%b%.3f}}' % (plan.closed, latency_ms)
+    closed = b"%b%.3f}}" % (plan.closed, latency_ms)
     opened, mapped = plan.opened, plan.mapped
     good = 0
     for place, (index, head, reply) in enumerate(
@@ -77,7 +77,9 @@ def _failed(
     decided.failures[plan.name, error.failure] += 1
     message = f"{plan.name}: {error.failure}: {error}"
     ident = _id_of(head + b"0}").id
-    decided.dead.append((index, DeadLetter(decided.batch.record(index), ident, "model_failed", message, [attempt])))
+    decided.dead.append(
+        (index, DeadLetter(decided.batch.record(index), ident, "model_failed", message, [attempt]))
+    )
 
 
 class _Identified(msgspec.Struct):
@@ -85,5 +87,3 @@ class _Identified(msgspec.Struct):
 
 
 _id_of = msgspec.json.Decoder(_Identified).decode
-
-

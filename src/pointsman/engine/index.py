@@ -18,9 +18,9 @@ _UNCERTAIN = frozenset({type(MISSING), Mistyped})
 class RouteIndex:
     """Finds the routes whose indexable conjunct does not already say no.
 
-    A condition with a conjunct `path == "constant"` (or `path in [constants]`) is certainly false where `path` holds another
-    value, because in CEL `false && error` is false. Where `path` has no value the conjunct errs, so every route
-    on that path stays a candidate and its error is counted.
+    A condition with a conjunct `path == "constant"` (or `path in [constants]`) is certainly false where
+    `path` holds another value, because in CEL `false && error` is false. Where `path` has no value the
+    conjunct errs, so every route on that path stays a candidate and its error is counted.
 
     Attributes:
         paths: The paths that are looked at, in the order `candidates` takes their values.

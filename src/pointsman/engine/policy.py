@@ -1,4 +1,4 @@
-"""A policy in force: everything about routes, strategies and models that can be prepared before an event comes."""
+"""A policy in force: all of routes, strategies and models that can be prepared before an event comes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelPlan:
         number: Its place among the policy's models.
         inputs: Name and expression of each input; None hands over the enriched event.
         outputs: Name and expression of each output; None keeps the whole reply.
-        mapped: From a reply to the named outputs, compiled; None keeps the whole reply. It may raise anything.
+        mapped: From a reply to the named outputs, compiled; None keeps the whole reply. It may raise.
         context: Whether an output reads more than the reply.
         opened: `{"status":"ok","model":…,"output":`, the start of every good result.
         closed: What follows the output up to the value of `latency_ms`.
@@ -84,7 +84,7 @@ class Lane:
 
 
 class Lanes(dict[int, Lane]):
-    """The lanes of one route and reason, by the identity of the strategy's choice; each is prepared when first taken."""
+    """The lanes of one route and reason, by the identity of the choice; each is prepared when first taken."""
 
     def __init__(self, route: RoutePlan, reason: str, models: Mapping[str, ModelPlan], version: str) -> None:
         super().__init__()

@@ -8,12 +8,12 @@ from typing import Any
 
 from pointsman.base.errors import EvalError, InvalidInput, RecordError
 from pointsman.base.records import Headers
+from pointsman.cel.functions.time import parse_timestamp
 from pointsman.cel.program import Program, describe
-from pointsman.cel.values import MISSING, Duration, Mistyped, Timestamp, Uint
+from pointsman.cel.values import MISSING, Mistyped, Timestamp
 from pointsman.engine.policy import encode
 
 __all__ = [
-    "PLAIN",
     "Errors",
     "bool_of",
     "headers_of",
@@ -28,12 +28,10 @@ __all__ = [
     "unit_for",
     "unit_of",
     "unusable",
-    "value_of",
     "verdict",
     "with_more",
 ]
 
-PLAIN = frozenset({str, int, float, bool, type(None), list, dict, bytes, Uint, Timestamp, Duration})
 
 FIRST_ERRORS = 5
 ID_HEADER = "pointsman-id"
@@ -89,7 +87,7 @@ def id_of(value: Any) -> str:
 
 
 def time_of(value: Any) -> int:
-    """Milliseconds since 1970 of a timestamp or a number of epoch milliseconds; anything else raises EvalError."""
+    """Milliseconds since 1970 of a timestamp or of epoch milliseconds; anything else raises EvalError."""
     if value.__class__ is int:
         found = value
     elif isinstance(value, Timestamp):
@@ -97,7 +95,7 @@ def time_of(value: Any) -> int:
     elif value.__class__ is float and math.isfinite(value):
         found = int(value)
     elif value.__class__ is str:
-        found = Timestamp.parse(value).ns // 1_000_000
+        found = parse_timestamp(value).ns // 1_000_000
     else:
         raise EvalError(f"a time is a timestamp or epoch milliseconds, not {_kind(value)}")
     if not _FIRST_MS <= found <= _LAST_MS:
@@ -110,7 +108,7 @@ _LAST_MS = 253_402_300_799_999
 
 
 def text_key(key: bytes | None) -> Any:
-    """The Kafka key as expressions see it: a string where it is UTF-8, else bytes, null where there is none."""
+    """The Kafka key as expressions see it: a string, bytes where it is not UTF-8, null without one."""
     if key is None:
         return None
     try:
@@ -152,13 +150,6 @@ def present(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
         for name, value in zip(names, values, strict=True)
         if value is not MISSING
     }
-
-
-def value_of(value: Any) -> Any:
-    """A name's value where no operation stands around it: as sent if mistyped; raises EvalError if missing."""
-    if value is MISSING:
-        raise EvalError("no such field")
-    return value.value if value.__class__ is Mistyped else value
 
 
 def text_of(key: str | bytes | None) -> str | None:
@@ -204,5 +195,3 @@ def with_more(opened: bytes, unit: str | None, errors: Errors | None) -> bytes:
         parts += (b',"errors":', encode(errors.first), b',"errors_total":%d' % errors.total)
     parts.append(b"}")
     return b"".join(parts)
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from pointsman.base.registry import Registry
 from pointsman.cel.program import Program
@@ -27,6 +27,10 @@ class Enricher(Protocol):
     """The CEL type of the field it adds; `dyn` where it is not known."""
 
     inputs: tuple[Program, ...]
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self:
+        """Builds the enricher of a field from its `Config`."""
 
     def bind(self, tables: Tables) -> Callable[..., Any] | None:
         """The function from the inputs' values to the field's value, or None where the only input is the

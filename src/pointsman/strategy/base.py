@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from pointsman.base.registry import Registry
 
@@ -41,6 +41,10 @@ class Strategy(Protocol):
     models: tuple[str, ...]
     sticky: bool
     """Whether `choose` looks at its unit."""
+
+    @classmethod
+    def from_config(cls, config: Any, salt: str) -> Self:
+        """Builds the strategy of a route from its `Config`; `salt` is the route's name."""
 
     def choose(self, unit: str) -> Choice:
         """Picks one of `models`, never another. Does not block or raise."""

@@ -1,0 +1,57 @@
+"""What a policy is made of while its function is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pointsman.cel.program import Program
+from pointsman.codec.base import EventDecoder
+from pointsman.engine.codegen import Code
+from pointsman.engine.policy import Lanes, ModelPlan, RoutePlan
+from pointsman.enrich.base import Enricher
+
+__all__ = ["Parts"]
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a policy is made of, before its function is written.
+
+    Attributes:
+        version: The policy version, as in the records.
+        tables: The names of the tables, in order.
+        decoder: Reads a value's used fields.
+        max_bytes: The largest value that is taken.
+        code: The function being written.
+    """
+
+    id: Program | None
+    key: Program | None
+    time: Program | None
+    enrichers: Sequence[tuple[str, Enricher]]
+    routes: Sequence[RoutePlan]
+    models: Sequence[ModelPlan]
+    version: str
+    tables: Sequence[str]
+    decoder: EventDecoder
+    max_bytes: int
+    code: Code
+
+    def lanes(self, route: RoutePlan, reason: str) -> Lanes:
+        """The lanes of `route` for `reason`."""
+        return Lanes(route, reason, {model.name: model for model in self.models}, self.version)
+
+    def enriched(self) -> str:
+        """The text of the enriched event, as Python hooks are handed it."""
+        slots = self.code.slots
+        return (
+            f'{{"id": ident, "time": when, "key": text_of(okey), "event": {slots.event_map()}, '
+            f'"metadata": {slots.metadata_map()}}}'
+        )
+
+    def context(self) -> str:
+        """The text of the names that an expression evaluated on the side sees."""
+        slots = self.code.slots
+        roots = "".join(f", {root!r}: {local}" for root, local in slots.roots.items())
+        return f'{{"event": {slots.event_map()}, "metadata": {slots.metadata_map()}{roots}}}'
