@@ -12,8 +12,8 @@ from pointsman.enrich.base import enrichers
 from pointsman.model.base import models
 from pointsman.spec.document import Common, Enrich, ModelSpec, Use, place_of
 from pointsman.spec.later import COMPONENTS
+from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, build, declared, nearest
-from pointsman.spec.yaml import Node
 from pointsman.strategy.base import strategies
 
 __all__ = ["REGISTRIES", "SHORTHAND", "read_enrich", "read_model", "read_use"]
@@ -54,7 +54,7 @@ def _named(reader: Reader, role: str, node: Node, others: Mapping[str, Key]) -> 
     later = COMPONENTS[role]
     for name in node.members:
         if name in later:
-            reader.later(node.keys[name], name, later[name])
+            reader.later(node.keys[name], name)
             return None
     short = SHORTHAND.get(role)
     if short in node.members:
@@ -78,6 +78,13 @@ def _named(reader: Reader, role: str, node: Node, others: Mapping[str, Key]) -> 
     return None
 
 
+def _config(registry: Registry[Any], name: str) -> type[Any]:
+    """The config dataclass of a component."""
+    component: Any = registry.get(name)
+    config: type[Any] = component.Config
+    return config
+
+
 def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
     """The enricher of a metadata field."""
     if node.broken:
@@ -86,7 +93,7 @@ def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
         name = _named(reader, "enricher", node, {})
         if name is None:
             return None
-        config = reader.config(enrichers.get(name).Config, node, name)  # type: ignore[attr-defined]  # every component has one
+        config = reader.config(_config(enrichers, name), node, name)
     elif node.shape == "scalar":
         name = "expr"
         config = _short(reader, enrichers.get(name), name, node)
@@ -96,7 +103,8 @@ def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
     if config is BAD:
         return None
     try:
-        made: Any = enrichers.get(name).from_config(config)  # type: ignore[attr-defined]  # every component has one
+        component: Any = enrichers.get(name)
+        made = component.from_config(config)
     except Misfit as misfit:
         _tell(reader, node, misfit)
         return None
@@ -111,7 +119,7 @@ def read_use(reader: Reader, route: str, node: Node) -> Use | None:
         name = _named(reader, "strategy", node, {})
         if name is None:
             return None
-        config = reader.config(strategies.get(name).Config, node, name)  # type: ignore[attr-defined]  # every component has one
+        config = reader.config(_config(strategies, name), node, name)
     elif node.shape == "scalar":
         name = "fixed"
         config = _short(reader, strategies.get(name), name, node)
@@ -121,7 +129,8 @@ def read_use(reader: Reader, route: str, node: Node) -> Use | None:
     if config is BAD:
         return None
     try:
-        strategies.get(name).from_config(config, route)  # type: ignore[attr-defined]  # every component has one
+        component: Any = strategies.get(name)
+        component.from_config(config, route)
     except Misfit as misfit:
         _tell(reader, node, misfit)
         return None

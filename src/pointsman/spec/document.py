@@ -1,6 +1,7 @@
 """The pipeline document as typed objects: what is left once every key was read, checked and compiled.
 
-Keys that later versions bring are declared here too, with their step, so that they are known and refused clearly.
+Keys that later versions bring are declared here too, with their step, so that they are known and refused
+clearly.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from pointsman.base.config import (
 from pointsman.base.config import key as declare  # some keys are called key
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program, Scope
+from pointsman.spec.node import Node
 from pointsman.spec.place import Place
-from pointsman.spec.yaml import Node
 
 __all__ = [
     "FIELD_TYPES",
@@ -88,7 +89,7 @@ class Source:
     )
     time: Program | None = declare(
         Expression("dyn"),
-        "The event's time, a timestamp or epoch milliseconds; absent, null or erring: the record's timestamp.",
+        "The event's time, a timestamp or epoch milliseconds; absent, null or erring: the record's.",
         default=None,
         example="ts",
     )
@@ -191,7 +192,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How a route picks: the strategy's registered name and its config (`fixed` where a model's name stands alone)."""
+    """How a route picks: the strategy's registered name and config; a model's name alone is `fixed`."""
 
     strategy: str
     config: Any
@@ -359,7 +360,7 @@ class Document:
 
     Attributes:
         path: The file it was read from; its folder is what relative paths and Python names start from.
-        content_hash: SHA-256 (hex) of the canonical document before `${…}` is resolved, and of its local model files.
+        content_hash: SHA-256 (hex) of the document before `${…}` is resolved, and of its local model files.
         scope: The names and types that expressions over an event see.
         reply_scope: The same and `reply`.
         warnings: What `check` warns of; nothing that stops the pipeline.
@@ -397,9 +398,9 @@ class Document:
         return f"0@{self.content_hash[:8]}"
 
     def where(self, path: Sequence[str | int]) -> Place:
-        """Where a key stands, such as `("models", "baseline", "inputs")`; what is not there is placed at what holds it.
+        """Where a key stands, such as `("models", "baseline", "inputs")`.
 
-        A model's key that `defaults` gives is placed there.
+        What is not there is placed at what holds it; a model's key that `defaults` gives is placed there.
         """
         keys = tuple(path)
         if len(keys) > 2 and keys[0] == "models" and self.tree is not None:

@@ -1,4 +1,4 @@
-"""Compiles the document's expressions in the scope of their place, and tells their problems where they stand in the file."""
+"""Compiles the document's expressions in the scope of their place, and tells problems where they stand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pointsman.cel.problems import ExpressionErrors, Problem
-from pointsman.cel.program import Program, Scope, compile
+from pointsman.cel.program import Program, Scope
+from pointsman.cel.program import compile as compile_cel
 from pointsman.spec.document import FIELD_TYPES
+from pointsman.spec.node import Node
 from pointsman.spec.positions import locate
 from pointsman.spec.substitute import scrub
-from pointsman.spec.yaml import Node
 
 __all__ = ["ROOTS", "Expressions"]
 
@@ -92,7 +93,9 @@ class Expressions:
 
     def _compile(self, node: Node, over: str, want: str, tell: Callable[..., Any]) -> Program | None:
         try:
-            program = compile(node.text, self.scope(reply=over == "reply"), None if want == "dyn" else want)
+            program = compile_cel(
+                node.text, self.scope(reply=over == "reply"), None if want == "dyn" else want
+            )
         except ExpressionErrors as errors:
             for problem in errors.problems:
                 self._tell(node, problem, tell)

@@ -1,7 +1,8 @@
 """What later versions bring: known already, so that a document that uses it is told so and not 'unknown key'.
 
-Keys carry their step in their declaration; here are the components and words that have no file yet. A component that is registered
-(by a file of this package or an entry point of another) is available, whatever this table says.
+Keys carry their step in their declaration; here are the components and words that have no file yet. A
+component that is registered (by a file of this package or an entry point of another) is available, whatever
+this table says.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""`--overlay prod.yaml`: a second document over the first. Maps are merged by key; anything else is replaced."""
+"""`--overlay prod.yaml`: a second document over the first. Maps are merged by key, the rest is replaced."""
 
 from __future__ import annotations
 
-from pointsman.spec.yaml import Node
+from pointsman.spec.node import Node
 
 __all__ = ["merge"]
 

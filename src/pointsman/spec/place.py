@@ -42,13 +42,14 @@ class File:
         name: As the user gave it.
         text: Decoded, without a byte order mark.
         order: Which file it is, from 0: the document, then its overlays.
-        recovered: Values that YAML misreads because they are not quoted, by offset: what was meant, and where it ends.
+        recovered: Values that YAML misreads because they are not quoted, by offset: what was meant, None
+            where that is not known, and where it ends.
     """
 
     name: str
     text: str
     order: int = 0
-    recovered: dict[int, tuple[str, int]] = field(default_factory=dict)
+    recovered: dict[int, tuple[str | None, int]] = field(default_factory=dict)
     _starts: list[int] = field(default_factory=list)
 
     def line_of(self, offset: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pointsman.spec.node import Node
 from pointsman.spec.place import Place
-from pointsman.spec.yaml import Node
 
 __all__ = ["locate"]
 
@@ -11,7 +11,7 @@ _ESCAPES = {"x": 2, "u": 4, "U": 8}
 
 
 def locate(node: Node, offset: int, length: int) -> Place:
-    """The place of `length` characters of `node.text` from `offset`; what `${…}` became is placed at the `${…}`."""
+    """The place of some characters of `node.text`; what `${…}` became stands at the `${…}`."""
     if node.shape != "scalar" or node.broken or not node.text:
         return node.place
     offset = max(0, min(offset, len(node.text)))
@@ -38,8 +38,8 @@ def _raw(node: Node, offset: int, *, after: bool) -> int:
 def _offsets(node: Node) -> list[int]:
     """For each character of `node.raw`, and its end, the offset in the file.
 
-    Signs other than white space stand in the file in the same order as in the text, so they are found exactly; folded line
-    breaks and indentation are attributed to the nearest white space.
+    Signs other than white space stand in the file in the same order as in the text, so they are found
+    exactly; folded line breaks and indentation are attributed to the nearest white space.
     """
     text, start, end = node.file.text, node.start, node.end
     if node.style in ("plain", "unquoted") and text[start:end] == node.raw:

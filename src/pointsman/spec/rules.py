@@ -1,4 +1,4 @@
-"""What must hold between the parts of a document: names that differ, routes that can be reached, topics that do not meet."""
+"""What must hold between the parts of a document: names differ, routes can be reached, topics do not meet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
 from pointsman.spec.document import IDENTIFIER, Document, RouteKeys, Source, Table, Write
 from pointsman.spec.expressions import ROOTS
+from pointsman.spec.node import Node
 from pointsman.spec.read import Reader, declared
-from pointsman.spec.yaml import Node
 
 __all__ = [
     "identifier",
-    "metadata_name",
     "names_apart",
     "route_name",
     "routes",
@@ -119,7 +118,7 @@ def routes(
         reader.tell(
             item.keys.get("when", item),
             "E212",
-            f"the last route, '{names[last]}', has a condition, and nothing says what becomes of other events",
+            f"the last route, '{names[last]}', has a condition; nothing says what becomes of other events",
             "add unmatched: dead_letter or unmatched: skip, or a last route without when",
         )
     if always is not None and "unmatched" in members:
@@ -133,7 +132,7 @@ def routes(
 
 
 def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: Source, write: Write) -> Write:
-    """Decisions and dead letters go to topics of their own; what the document leaves out has its default name."""
+    """Decisions and dead letters go to topics of their own; those left out get their default names."""
     full = dataclasses.replace(
         write,
         decisions=write.decisions or f"{pipeline}.decisions",
@@ -149,7 +148,7 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
                 given.get(name, at_source),
                 "E213",
                 f"'{topic}' is a topic that this pipeline reads",
-                f"write {name.replace('_', ' ')} to another topic, for example {pipeline}.{name.replace('_', '-')}",
+                f"write to a topic of its own, for example {pipeline}.{name.replace('_', '-')}",
             )
     if full.decisions == full.dead_letters:
         reader.tell(

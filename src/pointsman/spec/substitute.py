@@ -1,6 +1,6 @@
 """`${NAME}`, `${NAME:-default}` and `${file:PATH}` in any string; `$${` stands for `${` itself.
 
-What they become is never shown: a node keeps its raw text for messages, for the content hash and for JSON output.
+What they become is never shown: a node keeps its raw text for messages and for the content hash.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pointsman.base.errors import Finding
+from pointsman.spec.node import Node
 from pointsman.spec.positions import locate
-from pointsman.spec.yaml import Node
 
 __all__ = ["scrub", "substitute"]
 
@@ -91,9 +91,11 @@ def _resolve(node: Node, environment: Mapping[str, str], folder: Path, findings:
     node.broken = node.broken or broken
 
 
-def _refuse(node: Node, found: re.Match[str], findings: list[Finding], message: str, hint: str) -> None:
+def _refuse(node: Node, found: re.Match[str], findings: list[Finding], message: str, hint: str) -> str | None:
+    """Adds a finding at a `${…}`; there is no value then."""
     place = locate(node, found.start(), found.end() - found.start())
     findings.append(place.finding("E108", message, hint))
+    return None
 
 
 def _value(

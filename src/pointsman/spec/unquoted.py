@@ -1,7 +1,8 @@
 """Mistakes that YAML makes of values that should have been quoted, and YAML's own errors in words for people.
 
-CEL and YAML share their signs: `a ? "b" : "c"` holds a colon, `!x` is a tag, `"a" == b` ends after `"a"`, a comma ends a
-value inside `{…}`. Each of these is found here by reading the value once more as an expression, and reported with the line to paste.
+CEL and YAML share their signs: `a ? "b" : "c"` holds a colon, `!x` is a tag, `"a" == b` ends after `"a"`, a
+comma ends a value inside `{…}`. Each of these is found here by reading the value once more as an expression,
+and reported with the line to paste.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["Mistake", "blank", "comment", "diagnose", "explain", "quoted"]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEY = r"(?P<key>[\w.$/-]+|\"[^\"]*\"|'[^']*')"
 _BLOCK = re.compile(
-    rf"(?P<lead>[ ]*(?:-[ ]+)*){_KEY}[ ]*:[ ]+(?P<value>[^\s#].*?)[ \t]*$|[ ]*(?:-[ ]+)*{_KEY.replace('key', 'other')}[ ]*:[ ]+(?P<bare>#.*)$"
+    rf"(?P<lead>[ ]*(?:-[ ]+)*){_KEY}[ ]*:[ ]+(?:(?P<value>[^\s#].*?)[ \t]*|(?P<bare>#.*))$", re.MULTILINE
 )
 _FLOW_KEY = re.compile(rf"\s*{_KEY}\s*:(?=[\s\[{{\"'])\s*")
 _YAML_TAG = re.compile(r"!!(?:str|int|float|bool|null|map|seq|binary|timestamp|set|omap|pairs)\b")
@@ -52,7 +53,7 @@ def quoted(text: str) -> str:
 
 
 def blank(file: File) -> str:
-    """The file's text with every recovered value overwritten by harmless letters, every position unchanged."""
+    """The file's text with every recovered value overwritten by letters, every position unchanged."""
     if not file.recovered:
         return file.text
     parts, last = [], 0
@@ -79,9 +80,9 @@ def _string_end(text: str, start: int, stop: int) -> int | None:
 
 
 def _extent(text: str, start: int, stop: int, flow: bool) -> int | None:
-    """Where the expression that begins at `start` ends: at a comment, or in a flow collection at its `,` or bracket.
+    """Where the expression that begins at `start` ends; None where a string or bracket is left open.
 
-    None where a string or bracket is left open.
+    It ends at a comment, and in a flow collection at its `,` or bracket.
     """
     expected: list[str] = []
     index = start
@@ -124,12 +125,10 @@ def _reads(value: str, flow: bool) -> bool:
     if len(inner) < 4 or not isinstance(inner[0], yaml.MappingStartEvent):
         return False
     first, last = inner[2], inner[-2]
-    if isinstance(first, yaml.ScalarEvent):
-        whole = len(inner) == 4 and first.end_mark.index == len(before) + len(value)
-        return whole and not _odd(first)
-    if isinstance(first, yaml.AliasEvent):
-        return len(inner) == 4 and first.end_mark.index == len(before) + len(value)
-    return bool(last.end_mark.index == len(before) + len(value))
+    end = (first if isinstance(first, (yaml.ScalarEvent, yaml.AliasEvent)) else last).end_mark
+    if end is None or end.index != len(before) + len(value):
+        return False
+    return not isinstance(first, yaml.ScalarEvent) or (len(inner) == 4 and not _odd(first))
 
 
 def _odd(event: yaml.ScalarEvent) -> bool:
@@ -205,7 +204,7 @@ def diagnose(file: File, text: str, index: int, flow: int | None) -> Mistake | N
 def _in_block(file: File, text: str, line: int, found: re.Match[str]) -> Mistake | None:
     """The mistake in `key: value` of one line and the deeper lines that continue it."""
     if found["bare"]:
-        return _mistake(file, found["other"], found.start("bare"), found.end("bare"), _why("#"))
+        return _mistake(file, found["key"], found.start("bare"), found.end("bare"), _why("#"))
     start, end = found.span("value")
     if _YAML_TAG.match(text, start):
         return None

@@ -1,24 +1,24 @@
 """YAML 1.2 with positions: a file becomes a tree of nodes, and every mistake a finding.
 
-PyYAML scans and parses (libyaml where it is there); what a scalar means, what is refused and where things stand is decided here:
-`NO`, `on` and `12:30` are strings, duplicate keys, tags, merge keys and second documents are refused, aliases, depth
-and size are bounded. An expression that YAML misreads because it is not quoted gives one finding, and the reading goes
-on as if it had been quoted.
+PyYAML scans and parses (libyaml where it is there); what is refused and where things stand is decided here:
+duplicate keys, tags, merge keys and second documents are refused, aliases, depth and size are bounded. An
+expression that YAML misreads because it is not quoted gives one finding, and the reading goes on as if it had
+been quoted.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import yaml
 
 from pointsman.base.errors import Finding
 from pointsman.spec import unquoted
-from pointsman.spec.place import File, Place
+from pointsman.spec.node import Node, resolve
+from pointsman.spec.place import File
 
-__all__ = ["Node", "parse", "resolve"]
+__all__ = ["parse"]
 
 MOST_CHARACTERS = 32_000_000
 MOST_NODES = 2_000_000
@@ -26,114 +26,8 @@ MOST_DEPTH = 60
 MOST_RECOVERED = 50
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NULL = frozenset(("", "~", "null", "Null", "NULL"))
-_FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?[0-9]{1,400}\Z")
-_OCTAL = re.compile(r"0o[0-7]{1,400}\Z")
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,400}\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_NOT_FINITE = re.compile(r"(?:([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
-
-Value = None | bool | int | float | str
-
-
-def resolve(text: str) -> Value:
-    """What a plain scalar means under the core schema of YAML 1.2."""
-    if text in _NULL:
-        return None
-    if text in _FLAGS:
-        return _FLAGS[text]
-    if text[0] not in "+-.0123456789":
-        return text
-    if _INT.match(text):
-        return int(text)
-    if _FLOAT.match(text):
-        return float(text)
-    if _OCTAL.match(text):
-        return int(text[2:], 8)
-    if _HEX.match(text):
-        return int(text[2:], 16)
-    if found := _NOT_FINITE.match(text):
-        return float(f"{found[1] or ''}inf" if found[1] is not None else "nan")
-    return text
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """One YAML value and where it stands.
-
-    Attributes:
-        shape: `map`, `list` or `scalar`.
-        style: `block` or `flow` for maps and lists; `plain`, `single`, `double`, `literal`, `folded` for scalars;
-            `unquoted` for an expression that YAML misread, whose text is what was meant.
-        text: A scalar's text, after `${…}` was resolved.
-        raw: The same before.
-        pieces: What `${…}` became: start and end in `text`, start and end in `raw`.
-        members: A map's values by key.
-        keys: The nodes of a map's keys.
-        items: A list's values.
-        weight: How many nodes it stands for, aliases counted each time.
-        broken: A finding says already that this is wrong; nothing more is said about it.
-    """
-
-    file: File
-    start: int
-    end: int
-    shape: Literal["map", "list", "scalar"] = "scalar"
-    style: str = "plain"
-    text: str = ""
-    raw: str = ""
-    pieces: tuple[tuple[int, int, int, int], ...] = ()
-    members: dict[str, Node] = field(default_factory=dict)
-    keys: dict[str, Node] = field(default_factory=dict)
-    items: list[Node] = field(default_factory=list)
-    weight: int = 1
-    broken: bool = False
-
-    @property
-    def value(self) -> Value:
-        """A scalar's value: only a plain scalar, or one made by `${…}`, is anything but a string."""
-        return resolve(self.text) if self.style == "plain" or self.pieces else self.text
-
-    @property
-    def empty(self) -> bool:
-        """Whether this is null."""
-        return self.shape == "scalar" and self.value is None
-
-    @property
-    def place(self) -> Place:
-        """Where it stands."""
-        return self.file.place(self.start, self.end)
-
-    def plain(self, raw: bool = False) -> Any:
-        """The whole as dicts, lists and scalars.
-
-        Args:
-            raw: Whether `${…}` stands as it was written.
-        """
-        if self.shape == "map":
-            return {name: member.plain(raw) for name, member in self.members.items()}
-        if self.shape == "list":
-            return [item.plain(raw) for item in self.items]
-        text = self.raw if raw else self.text
-        return resolve(text) if self.style == "plain" else text
-
-    @property
-    def found(self) -> str:
-        """What this is, in words for people; never what `${…}` became."""
-        if self.shape == "map":
-            return "a map"
-        if self.shape == "list":
-            return "a list"
-        value = self.value
-        if value is None:
-            return "nothing"
-        if isinstance(value, bool):
-            return f"`{self.raw}`"
-        short = self.raw if len(self.raw) <= 60 else self.raw[:57] + "…"
-        return f"the number {short}" if isinstance(value, (int, float)) else f"'{short}'"
 
 
 class _Stop(Exception):
@@ -170,7 +64,7 @@ class _Composer:
         documents = 0
         try:
             while loader.check_event():
-                event = loader.get_event()
+                event: Any = loader.get_event()
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
@@ -201,17 +95,23 @@ class _Composer:
     def scalar(self, event: Any) -> Node:
         start, end = event.start_mark.index, event.end_mark.index
         if event.anchor or event.tag:
-            found = _PROPERTIES.match(self.text, start, end)
-            start = found.end() if found else start
+            start = self.behind_properties(start, end)
         style = _STYLES[event.style]
-        if (meant := self.file.recovered.get(start)) is not None:
-            return Node(self.file, start, meant[1], style="unquoted", text=meant[0], raw=meant[0])
+        if start in self.file.recovered:
+            meant, end = self.file.recovered[start]
+            text = meant or ""
+            return Node(self.file, start, end, style="unquoted", text=text, raw=text, broken=meant is None)
         node = Node(self.file, start, end, style=style, text=event.value, raw=event.value)
         if event.tag:
             self.tag(event)
         if style == "plain" and ('"' in event.value or "'" in event.value):
             self.recover(unquoted.comment(self.file, start, end))
         return node
+
+    def behind_properties(self, start: int, end: int | None = None) -> int:
+        """Where the value itself begins, behind its anchor and tag."""
+        found = _PROPERTIES.match(self.text, start, len(self.text) if end is None else end)
+        return found.end() if found else start
 
     def tag(self, event: Any) -> None:
         """Tags are refused; most are a `!` that begins an expression."""
@@ -239,8 +139,7 @@ class _Composer:
         if event.tag:
             self.tag(event)
         if event.anchor:
-            found = _PROPERTIES.match(self.text, start)
-            start = found.end() if found else start
+            start = self.behind_properties(start)
         node = Node(self.file, start, start + 1, shape=shape, style="flow" if event.flow_style else "block")
         if len(self.open) >= MOST_DEPTH:
             self.refuse(node, "E107", f"nested deeper than {MOST_DEPTH} levels", "write it flatter")
