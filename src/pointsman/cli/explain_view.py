@@ -67,26 +67,46 @@ def route_lines(routes: Sequence[Mapping[str, Any]], paint: Paint = plain) -> li
     lines: list[str] = []
     width = max((len(route["name"]) for route in routes), default=0)
     for route in routes:
-        outcome = route["outcome"]
-        mark = paint(_MARKS[outcome], _ROLES[outcome])
-        name = paint(route["name"].ljust(width), "name" if outcome == "true" else "faint")
-        condition = route["condition"] or "always"
-        where = paint(f"line {route['line']}", "faint") if route["line"] else ""
-        lines.append(f"  {mark} {name}  {condition}  {where}".rstrip())
+        outcome, mark = route["outcome"], _MARKS[route["outcome"]]
+        name = route["name"].ljust(width)
         if outcome == "not reached":
-            lines[-1] = paint(f"  {_MARKS[outcome]} {route['name'].ljust(width)}  not reached", "faint")
-        lines += [f"    {' ' * width}  {paint(text, 'faint')} = {value}" for text, value in _steps(route)]
+            lines.append(paint(f"  {mark} {name}  not reached", "faint"))
+            continue
+        where = paint(f"line {route['line']}", "faint") if route["line"] else ""
+        shown = paint(name, "name") if outcome == "true" else name
+        head = f"  {paint(mark, _ROLES[outcome])} {shown}  {route['condition'] or 'always'}  {where}"
+        lines.append(head.rstrip())
+        lines += columns(_steps(route, paint), indent=" " * (width + 6))
     return lines
 
 
-def _steps(route: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The parts of a condition with their values, without what is only the condition again."""
-    steps = [(step["text"], step) for step in route["steps"]]
-    shown = [(text, step) for text, step in steps if text != route["condition"] or step.get("error")]
+def _steps(route: Mapping[str, Any], paint: Paint) -> list[list[str]]:
+    """The parts of a condition with what they gave, and the values they read."""
+    rows = []
+    for step in route["steps"]:
+        whole = step["text"] == route["condition"]
+        gave = (
+            paint(f"! {step['error']}", "bad") if step.get("error") else jsonish(step["value"], limit=_VALUE)
+        )
+        values = ", ".join(f"{_short(path)} = {jsonish(value, limit=_VALUE)}" for path, value in _names(step))
+        row = [*([] if whole else [step["text"]]), *([] if whole and not step.get("error") else [gave])]
+        rows.append([*row, paint(values, "faint")])
+    return [row for row in rows if any(row)]
+
+
+def _names(step: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [
-        (text, f"! {step['error']}" if step.get("error") else jsonish(step["value"], limit=_VALUE))
-        for text, step in shown
+        (path, value) for path, value in step.get("names", {}).items() if "." in path or not _is_large(value)
     ]
+
+
+def _is_large(value: Any) -> bool:
+    """A whole event or table says nothing here."""
+    return isinstance(value, (dict, list))
+
+
+def _short(path: str) -> str:
+    return path.removeprefix("event.").removeprefix("metadata.")
 
 
 def _choice(choice: Mapping[str, Any] | None, paint: Paint) -> list[str]:
@@ -107,7 +127,7 @@ def _calls(calls: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
         lines.append(
             f"  {paint(call['model'], 'name')}{version}  {paint(call['status'], 'good' if good else 'bad')}"
         )
-        for title in ("inputs", "reply", "output", "error"):
+        for title in ("inputs", "reply", "error"):
             if call.get(title) is not None:
                 value = call[title] if title == "error" else jsonish(call[title])
                 lines.append(f"    {paint(title.ljust(6), 'faint')}  {value}")

@@ -14,7 +14,7 @@ from pointsman.base.errors import EnvironmentFault, UsageError
 from pointsman.cli.options import AsJson, Assume
 from pointsman.cli.screen import ask, is_terminal, say, write_json
 
-__all__ = ["init", "template_files", "write_files"]
+__all__ = ["SCHEMA", "init", "schema", "template_files", "write_files"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -22,9 +22,7 @@ SCHEMA = ".pointsman/pipeline.schema.json"
 
 
 def init(
-    folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to write.", show_default=".")
-    ] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write.")] = Path(),
     name: Annotated[str | None, typer.Option(help="The pipeline's name; the folder's by default.")] = None,
     topic: Annotated[str | None, typer.Option(help="The topic to read; 'transactions' by default.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
@@ -50,7 +48,7 @@ def init(
     files = {
         path: _personal(path, content, name, topic) for path, content in template_files("starter").items()
     }
-    files[SCHEMA] = _schema()
+    files[SCHEMA] = schema()
     written = write_files(folder, files, force=force)
     if as_json:
         write_json({"folder": str(folder), "pipeline": name, "topic": topic, "files": written})
@@ -81,7 +79,7 @@ def _personal(path: str, content: bytes, name: str, topic: str) -> bytes:
     )
 
 
-def _schema() -> bytes:
+def schema() -> bytes:
     """The JSON Schema of a pipeline document, copied beside it so that editors complete its keys."""
     return resources.files("pointsman").joinpath("schemas", "pipeline.schema.json").read_bytes()
 

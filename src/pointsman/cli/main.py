@@ -9,7 +9,13 @@ import typer
 
 from pointsman import __version__
 from pointsman.base.errors import PointsmanError, SpecError
+from pointsman.cli import dead_letters
+from pointsman.cli.demo import demo
+from pointsman.cli.explain import explain
 from pointsman.cli.init import init
+from pointsman.cli.send import send
+from pointsman.cli.tail import tail
+from pointsman.cli.test import run_cases
 
 __all__ = ["app", "main"]
 
@@ -43,6 +49,12 @@ def root(
 
 
 app.command(rich_help_panel=WRITE)(init)
+app.command(rich_help_panel=WRITE)(explain)
+app.command("test", rich_help_panel=WRITE)(run_cases)
+app.command(rich_help_panel=RUN)(demo)
+app.command(rich_help_panel=DATA)(send)
+app.command(rich_help_panel=DATA)(tail)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)
 
 
 def _report(error: PointsmanError) -> None:

@@ -22,9 +22,7 @@ __all__ = [
 
 DEFAULT_PIPELINE = Path("pipeline.yaml")
 
-Pipeline = Annotated[
-    Path, typer.Argument(metavar="[PIPELINE]", help="The pipeline's file.", show_default="pipeline.yaml")
-]
+Pipeline = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline's file.")]
 Overlays = Annotated[
     list[Path] | None,
     typer.Option("--overlay", metavar="FILE", help="A document merged over it; may be given again."),

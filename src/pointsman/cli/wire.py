@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from pointsman.base.errors import EnvironmentFault
+from pointsman.bus.client import client_config, connect, opened
+from pointsman.bus.faults import fault
 
 __all__ = ["Record", "Sender", "Start", "ensure_topic", "read"]
 
@@ -47,42 +49,24 @@ class Start:
     at_ms: int = 0
 
 
-def _quiet(config: Mapping[str, str]) -> dict[str, Any]:
-    """`config` for a client whose own log stays out of the command's output."""
-    return {**config, "log_level": 0}
-
-
-def _no_broker(config: Mapping[str, str], error: Exception) -> EnvironmentFault:
-    address = config.get("bootstrap.servers", "nowhere")
-    said = error.args[0].str() if error.args else str(error)
-    return EnvironmentFault(
-        f"no Kafka broker answers at {address} ({said}): start one with 'pointsman broker start', "
-        "or give its address in kafka: {bootstrap.servers: …}"
-    )
-
-
-def ensure_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool:
+def ensure_topic(kafka: Mapping[str, Any], topic: str, partitions: int) -> bool:
     """Creates `topic` where it is missing; returns whether it was.
 
     Raises:
         EnvironmentFault: No broker answers, or it does not allow it.
     """
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
-    admin = AdminClient(_quiet(config))
+    admin = connect(kafka)
     try:
         if topic in admin.list_topics(timeout=_REACH_SECONDS).topics:
             return False
-    except KafkaException as error:
-        raise _no_broker(config, error) from error
-    try:
         admin.create_topics([NewTopic(topic, num_partitions=partitions)])[topic].result(_REACH_SECONDS)
     except KafkaException as error:
         if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
             return False
-        raise EnvironmentFault(f"cannot create the topic {topic}: {error.args[0].str()}") from error
+        raise fault(error.args[0], kafka, f"cannot create the topic {topic}", topic) from error
     _await_leader(admin, topic)
     return True
 
@@ -100,18 +84,11 @@ def _await_leader(admin: Any, topic: str) -> None:
 class Sender:
     """Writes records and counts those that did not arrive."""
 
-    def __init__(self, config: Mapping[str, str]) -> None:
+    def __init__(self, kafka: Mapping[str, Any]) -> None:
         from confluent_kafka import Producer
 
-        self._producer = Producer(
-            {
-                "linger.ms": "5",
-                "compression.type": "lz4",
-                "delivery.timeout.ms": "30000",
-                **_quiet(config),
-                "partitioner": "murmur2_random",
-            }
-        )
+        config = client_config(kafka, "throughput", "producer")
+        self._producer = opened(Producer, {"delivery.timeout.ms": 30_000, **config})
         self.failed = 0
         self.first_error = ""
 
@@ -153,12 +130,12 @@ class Sender:
 
 
 def read(
-    config: Mapping[str, str], topics: Sequence[str], start: Start, *, follow: bool
+    kafka: Mapping[str, Any], topics: Sequence[str], start: Start, *, follow: bool
 ) -> Iterator[Record | None]:
     """The committed records of `topics`; None once those that were there have come, and in every idle moment.
 
     Args:
-        config: Properties of the client; no group is joined and no offset committed.
+        kafka: The document's `kafka:`; no group is joined and no offset committed.
         topics: Each must exist.
         start: Where to begin.
         follow: Go on for ever; else end where the topics ended at the beginning.
@@ -168,18 +145,12 @@ def read(
     """
     from confluent_kafka import Consumer, KafkaException
 
-    consumer = Consumer(
-        {
-            **_quiet(config),
-            "group.id": "pointsman-cli",
-            "enable.auto.commit": "false",
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": "false",
-        }
+    connect(kafka)
+    consumer = opened(
+        Consumer, {**client_config(kafka, "throughput", "consumer"), "isolation.level": "read_committed"}
     )
     try:
-        ends = _assign(consumer, config, topics, start)
+        ends = _assign(consumer, topics, start)
         caught_up, moved = not ends, time.monotonic()
         while follow or not caught_up:
             messages = consumer.consume(500, _IDLE_SECONDS)
@@ -188,7 +159,7 @@ def read(
                 if error is None:
                     yield _record(message)
                 elif error.fatal() or not error.retriable():
-                    raise EnvironmentFault(f"cannot read {', '.join(topics)}: {error.str()}")
+                    raise KafkaException(error)
             if not caught_up:
                 _drop_reached(consumer, ends)
                 moved = time.monotonic() if messages else moved
@@ -197,25 +168,24 @@ def read(
                 yield None
             caught_up = not ends
     except KafkaException as error:
-        raise _no_broker(config, error) from error
+        raise fault(error.args[0], kafka, f"cannot read {', '.join(topics)}") from error
     finally:
         consumer.close()
 
 
-def _assign(
-    consumer: Any, config: Mapping[str, str], topics: Sequence[str], start: Start
-) -> dict[tuple[str, int], int]:
+def _assign(consumer: Any, topics: Sequence[str], start: Start) -> dict[tuple[str, int], int]:
     """Begins at `start`; returns the end of every partition that is not there yet."""
     from confluent_kafka import KafkaException, TopicPartition
 
     places, ends = [], {}
     for topic in topics:
-        try:
-            found = consumer.list_topics(topic, timeout=_REACH_SECONDS).topics[topic]
-        except KafkaException as error:
-            raise _no_broker(config, error) from error
+        found = consumer.list_topics(topic, timeout=_REACH_SECONDS).topics[topic]
+        if found.error is not None and found.error.name() == "UNKNOWN_TOPIC_OR_PART":
+            raise EnvironmentFault(
+                f"the topic {topic} does not exist yet: 'pointsman topics --create' makes it"
+            )
         if found.error is not None:
-            raise EnvironmentFault(f"the topic {topic} cannot be read: {found.error.str()}")
+            raise KafkaException(found.error)
         for partition in found.partitions:
             low, high = consumer.get_watermark_offsets(
                 TopicPartition(topic, partition), timeout=_REACH_SECONDS

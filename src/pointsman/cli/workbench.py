@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pointsman.base import hooks
 from pointsman.base.clock import Clock, SystemClock
@@ -18,10 +18,12 @@ from pointsman.engine.testing import Tried, batch_of, picking, try_case
 from pointsman.model.base import Model
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
-from pointsman.spec.cases import Case
 from pointsman.spec.document import Document
 from pointsman.state.tables import load_table
 from pointsman.strategy.base import Strategy
+
+if TYPE_CHECKING:
+    from pointsman.spec.cases import Case
 
 __all__ = ["Workbench"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pointsman.base import errors
 from pointsman.base.errors import ModelError
@@ -15,8 +15,10 @@ from pointsman.engine.decide import Call
 from pointsman.engine.explain import Ask, Explanation, explain
 from pointsman.engine.policy import Policy, encode
 from pointsman.enrich.base import Tables
-from pointsman.spec.cases import Case
 from pointsman.strategy.base import Choice, Strategy
+
+if TYPE_CHECKING:
+    from pointsman.spec.cases import Case
 
 __all__ = ["ABSENT", "Mismatch", "Tried", "batch_of", "differences", "outcome", "picking", "try_case"]
 
