@@ -11,7 +11,7 @@ from pointsman.base.config import key as declare
 from pointsman.base.errors import EvalError
 from pointsman.base.keys import key_text
 from pointsman.cel.program import Program
-from pointsman.cel.values import MISSING
+from pointsman.cel.values import MISSING, article, type_name
 from pointsman.enrich.base import Tables, enrichers
 
 __all__ = ["Lookup"]
@@ -99,5 +99,5 @@ def _quoted(key: Any) -> str:
         return "null"
     found = key_text(key)
     if found is None:
-        return f"a {type(key).__name__}"
+        return article(type_name(key))
     return f"'{found if len(found) <= 60 else found[:57] + '…'}'"
