@@ -5,6 +5,7 @@ Only this file knows it. It is handed text within limits: it recurses, and its e
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -87,13 +88,9 @@ def _environment(
     from cel_expr_python import cel
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
-    # Two-variable macros can be had by name only, through the configuration.
-    config = 'extensions:\n - name: "two-var-comprehensions"\n'
-    if not macros:
-        config += "stdlib:\n  disable_macros: true\n"
     return cel.NewEnv(
-        config=cel.NewEnvConfigFromYaml(config),
-        variables={name: _type(cel.Type, spelt) for name, spelt in variables},
+        config=cel.NewEnvConfigFromYaml(_config(macros, functions)),
+        variables={name: cel.Type(_signature(spelt)) for name, spelt in variables},
         extensions=[
             ext_bindings.ExtBindings(),
             ext_encoders.ExtEncoders(),
@@ -102,57 +99,29 @@ def _environment(
             ext_strings.ExtStrings(),
         ],
         container=container or None,
-        functions=[_declaration(cel, *overload) for overload in functions] or None,
     )
 
 
-def _declaration(
-    cel: Any, name: str, identity: str, parameters: Sequence[str], result: str, member: bool
-) -> Any:
-    overload = cel.Overload(
-        id=identity,
-        return_type=_type(cel.Type, result),
-        parameters=[_type(cel.Type, parameter) for parameter in parameters],
-        is_member=member,
-    )
-    return cel.FunctionDecl(name, [overload])
+def _config(macros: bool, functions: Sequence[Overload]) -> str:
+    """Returns what only the library's YAML can say: two-variable macros, functions with type parameters."""
+    lines = ['extensions: [{name: "two-var-comprehensions"}]']
+    if not macros:
+        lines.append("stdlib: {disable_macros: true}")
+    if functions:
+        lines.append("functions:")
+    for name, identity, parameters, result, member in functions:
+        types = [_signature(parameter) for parameter in parameters]
+        target = f"{types.pop(0)}." if member else ""
+        overload = {
+            "id": identity,
+            "signature": f"{target}{name}({','.join(types)})",
+            "return": _signature(result),
+        }
+        lines.append("  - " + json.dumps({"name": name, "overloads": [overload]}))
+    return "\n".join(lines)
 
 
-def _type(types: Any, spelt: str) -> Any:
-    """Returns the library's type for one spelt as `map(string,list(int))`."""
-    head, _, rest = spelt.partition("(")
-    inner = [_type(types, part) for part in _split(rest[:-1])] if rest else []
-    match head:
-        case "list":
-            return types.List(inner[0]) if inner else types.LIST
-        case "map":
-            return types.Map(inner[0], inner[1]) if inner else types.MAP
-        case "type":
-            return types.Type(inner[0]) if inner else types.TYPE
-        case (
-            "bool"
-            | "bytes"
-            | "double"
-            | "dyn"
-            | "int"
-            | "null"
-            | "string"
-            | "uint"
-            | "duration"
-            | "timestamp"
-        ):
-            return getattr(types, head.upper())
-    if head.startswith("abstract:"):
-        return types.AbstractType(head.removeprefix("abstract:"), inner)
-    return types(spelt.removeprefix("param:"))
-
-
-def _split(inner: str) -> list[str]:
-    """Returns the parts between top-level commas."""
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(inner):
-        depth += (char == "(") - (char == ")")
-        if char == "," and depth == 0:
-            parts.append(inner[start:at])
-            start = at + 1
-    return [*parts, inner[start:]]
+def _signature(spelt: str) -> str:
+    """Returns a type spelt as `map(string,list(int))` in the library's own spelling."""
+    text = spelt.replace("abstract:", "").replace("param:", "~").replace("(", "<").replace(")", ">")
+    return "null_type" if text == "null" else text

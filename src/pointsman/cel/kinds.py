@@ -90,7 +90,7 @@ def _call(node: Call, local: Mapping[str, str]) -> str:
     name = node.function
     if name in _COMPARISONS:
         return "bool"
-    if name == "_?:_":
+    if name == "_?_:_":
         left, right = kind_of(node.args[1], local), kind_of(node.args[2], local)
         return left if left == right else "dyn"
     if name == "-_":

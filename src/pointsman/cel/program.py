@@ -293,7 +293,7 @@ def _slots(node: Node) -> list[Slot]:
 
 def _leaves(node: Node) -> list[Node]:
     """Returns the conditions that `&&`, `||`, `!` and `? :` combine."""
-    if isinstance(node, Logic) or (isinstance(node, Call) and node.function in ("!_", "_?:_")):
+    if isinstance(node, Logic) or (isinstance(node, Call) and node.function in ("!_", "_?_:_")):
         return [leaf for child in children(node) for leaf in _leaves(child)]
     return [] if isinstance(node, Const) else [node]
 

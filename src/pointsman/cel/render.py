@@ -171,7 +171,7 @@ class Exact:
             case Select():
                 return node.test
             case Call():
-                if node.function == "_?:_":
+                if node.function == "_?_:_":
                     return self.is_bool(node.args[1]) and self.is_bool(node.args[2])
                 if node.function in _OPERATORS:
                     return node.function[0] in "!@" or node.function[1] in "=!<>"
@@ -218,7 +218,7 @@ class Exact:
 
     def call(self, node: Call) -> str:
         name, args = node.function, node.args
-        if name == "_?:_":
+        if name == "_?_:_":
             test, then, other = self.boolean(args[0]), self.value(args[1]), self.value(args[2])
             return f"({then} if {test} else {other})"
         if name in ("or", "orValue") and len(args) == 2:

@@ -16,6 +16,7 @@ from pointsman.cel.kinds import NUMBERS, kind_of
 from pointsman.cel.render import Exact
 from pointsman.cel.resolve import Bind, Local, Logic, OptionalSlot, Slot
 from pointsman.cel.tree import Call, Const, ListNode, Node, Select
+from pointsman.cel.values import Uint
 
 __all__ = ["Fast"]
 
@@ -28,6 +29,9 @@ _SELF_ORDERED: Final = frozenset({"string", "bytes", "timestamp", "duration"})
 
 _SELF_EQUAL: Final = frozenset({"string", "bytes", "null", "timestamp", "duration", "type"})
 """Kinds that Python finds equal to nothing of another kind."""
+
+_EXACT: Final = 2**53
+"""Below it, an int and the double of it are the same number, and Python compares as CEL does."""
 
 _GUARD: Final = (
     "({x} {op} {y} if {x}.__class__ is float or {x}.__class__ is int"
@@ -139,7 +143,7 @@ class Fast(Exact):
         op = _ORDER[node.function]
         kinds = {self.kind(left), self.kind(right)}
         plain = f"({self.operand(left)} {op} {self.operand(right)})"
-        if kinds <= NUMBERS or kinds & _SELF_ORDERED or kinds == {"bool"}:
+        if self.alike(left, right) or kinds & _SELF_ORDERED or kinds == {"bool"}:
             return plain
         return self.guarded(node, op) or super().call(node)
 
@@ -147,17 +151,24 @@ class Fast(Exact):
         left, right = node.args
         op = node.function.strip("_")
         kinds = {self.kind(left), self.kind(right)}
-        if kinds <= NUMBERS or kinds & _SELF_EQUAL or kinds == {"bool"}:
+        if self.alike(left, right) or kinds & _SELF_EQUAL or kinds == {"bool"}:
             return f"({self.operand(left)} {op} {self.operand(right)})"
         return self.guarded(node, op) or super().call(node)
+
+    def alike(self, left: Node, right: Node) -> bool:
+        """Returns whether both are numbers that Python compares as CEL does."""
+        kinds = {self.kind(left), self.kind(right)}
+        if not kinds <= NUMBERS:
+            return False
+        return "double" not in kinds or kinds == {"double"} or _small(left) or _small(right)
 
     def guarded(self, node: Call, op: str) -> str | None:
         """Writes a comparison of an undeclared field with a number; None where it is another comparison."""
         left, right = node.args
         slow = self.helper(self.operator(node.function))
-        if self.simple(left) and self.kind(right) in NUMBERS and isinstance(right, Const):
+        if self.simple(left) and _small(right):
             return _GUARD.format(x=self.operand(left), op=op, y=self.value(right), slow=slow)
-        if self.simple(right) and self.kind(left) in NUMBERS and isinstance(left, Const):
+        if self.simple(right) and _small(left):
             swapped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
             slow = self.helper(self.operator(f"_{swapped.get(op, op)}_"))
             return _GUARD.format(x=self.operand(right), op=swapped.get(op, op), y=self.value(left), slow=slow)
@@ -177,6 +188,13 @@ class Fast(Exact):
                 if kind == "string":
                     return f"({self.operand(element)} in {{{texts}}})"
                 return f"({self.operand(element)} in ({texts},))"
-            if kind in NUMBERS and all(value.__class__ in (int, float) for value in values):
+            if kind in NUMBERS and all(map(_small, container.elements)):
                 return f"({self.operand(element)} in {{{', '.join(map(self.constant, values))}}})"
         return super().call(node)
+
+
+def _small(node: Node) -> bool:
+    """Returns whether the node is a number's literal that is the same as int and as double."""
+    if not (isinstance(node, Const) and node.value.__class__ in (int, Uint, float)):
+        return False
+    return bool(-_EXACT < node.value < _EXACT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +34,8 @@ class Explanation:
         fields: `name`, `value`, declared `type`, and `problem`: `missing`, `mistyped` or None.
         metadata: `name` and `value` or `error`, in order.
         routes: `name`, `line`, `condition`, `outcome` (`true`, `false`, `error`, `not reached`) and
-            `steps`: each part of the condition as `text` with its `value` or `error`, and the values of the `names` in it.
+            `steps`: each part of the condition as `text` with its `value` or `error`, and the values of the
+            `names` in it.
         choice: The record's `decision`, or None where no route was taken.
         calls: What the model was given and answered.
         record: The decision record as `run` writes it, or None.
@@ -100,11 +103,17 @@ def _outcome(told: Explanation, decided: Decided) -> None:
         told.id = letter.id
     value = decided.values[0]
     if value is not None:
-        told.record = msgspec.json.decode(value)
+        told.record = json.loads(value, parse_float=_number)
         told.choice = told.record["decision"]
         told.id, told.time = told.record["id"], told.record["time"]
     key = decided.keys[0]
     told.key = key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else key
+
+
+def _number(text: str) -> float | str:
+    """A number of the event; one that no float holds stays the text that it is."""
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 def _call(call: Call, reply: Any) -> dict[str, Any]:

@@ -252,6 +252,13 @@ def number(value: Any) -> bool:
     return kind is float or kind is Uint
 
 
+def same_number(a: Any, b: Any) -> bool:
+    """Returns whether two numbers are equal; an integer meets a double as a double, as CEL has it."""
+    if a.__class__ is float or b.__class__ is float:
+        return float(a) == float(b)
+    return bool(a == b)
+
+
 def equal(a: Any, b: Any) -> bool:
     """Returns `a == b`: values of different types are different, numbers compare by value."""
     return _equal(a, b, [WALK_LIMIT])
@@ -264,7 +271,7 @@ def _equal(a: Any, b: Any, budget: list[int]) -> bool:
             type_name(b)
         return left is right and bool(a == b)
     if number(a):
-        return number(b) and bool(a == b)
+        return number(b) and same_number(a, b)
     if left is Optional:
         if right is not Optional or a.present is not b.present:
             return False
@@ -296,36 +303,37 @@ def not_equal(a: Any, b: Any) -> bool:
 _ORDERED: Final = (str, bytes, bool, Timestamp, Duration)
 
 
-def _comparable(a: Any, b: Any, operation: str) -> None:
+def _ordered(a: Any, b: Any, operation: str) -> tuple[Any, Any]:
+    """Returns the two as Python can order them; raises where CEL has no order."""
+    if a.__class__ is b.__class__ and a.__class__ in _ORDERED:
+        return a, b
     if number(a) and number(b):
-        return
-    if a.__class__ in _ORDERED and a.__class__ is b.__class__:
-        return
+        return (float(a), float(b)) if a.__class__ is float or b.__class__ is float else (a, b)
     left, right = article(type_name(a)), article(type_name(b))
     raise EvalError(f"no such overload: {left} and {right} cannot be compared with {operation}")
 
 
 def less(a: Any, b: Any) -> bool:
     """Returns `a < b`."""
-    _comparable(a, b, "<")
+    a, b = _ordered(a, b, "<")
     return bool(a < b)
 
 
 def less_equal(a: Any, b: Any) -> bool:
     """Returns `a <= b`."""
-    _comparable(a, b, "<=")
+    a, b = _ordered(a, b, "<=")
     return bool(a <= b)
 
 
 def greater(a: Any, b: Any) -> bool:
     """Returns `a > b`."""
-    _comparable(a, b, ">")
+    a, b = _ordered(a, b, ">")
     return bool(a > b)
 
 
 def greater_equal(a: Any, b: Any) -> bool:
     """Returns `a >= b`."""
-    _comparable(a, b, ">=")
+    a, b = _ordered(a, b, ">=")
     return bool(a >= b)
 
 
@@ -360,6 +368,13 @@ def _uint(value: int) -> Uint:
     raise EvalError("return error for overflow: the uint does not fit 64 bits")
 
 
+def _span(ns: int) -> Duration:
+    """Returns the result of arithmetic on times; the specification bounds it to 64 bits of nanoseconds."""
+    if INT_MIN <= ns <= INT_MAX:
+        return Duration(ns)
+    raise EvalError("range error: the duration is longer than 292 years")
+
+
 def fits(size: int) -> None:
     """Raises where a string or list of `size` would be too large to build."""
     if size > SIZE_LIMIT:
@@ -380,7 +395,7 @@ def add(a: Any, b: Any) -> Any:
         if left is Uint:
             return _uint(int(a) + int(b))
         if left is Duration:
-            return Duration.checked(a.ns + b.ns)
+            return _span(a.ns + b.ns)
     elif left is Timestamp and right is Duration:
         return Timestamp.checked(a.ns + b.ns)
     elif left is Duration and right is Timestamp:
@@ -399,7 +414,7 @@ def subtract(a: Any, b: Any) -> Any:
         if left is Uint:
             return _uint(int(a) - int(b))
         if left is Duration or left is Timestamp:
-            return Duration.checked(a.ns - b.ns)
+            return _span(a.ns - b.ns)
     elif left is Timestamp and right is Duration:
         return Timestamp.checked(a.ns - b.ns)
     raise no_overload("-", a, b)

@@ -1,0 +1,142 @@
+"""The partitions a worker has: how far each is finished, what of it is committed, how much is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from pointsman.runner.logs import Say
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.partitions import Partition
+
+__all__ = ["Assignment", "Place", "names"]
+
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+
+class Assignment:
+    """The worker's partitions.
+
+    Attributes:
+        owned: The assignment of each partition it has.
+        joined: Whether the group told it its partitions, be they none.
+    """
+
+    def __init__(self, metrics: Metrics, say: Say) -> None:
+        self._metrics = metrics
+        self._say = say
+        self._gone: set[Place] = set()
+        self._ended: set[Place] = set()
+        self.owned: dict[Place, Partition] = {}
+        self.joined = False
+
+    # Coming and going.
+
+    def add(self, places: Iterable[TopicPartition]) -> None:
+        """Partitions were assigned."""
+        self.joined = True
+        for p in places:
+            self.owned[p.topic, p.partition] = Partition(p.topic, p.partition)
+
+    def remove(self, places: Iterable[TopicPartition], drop: Callable[[Partition], int]) -> int:
+        """Partitions are gone; `drop` forgets what waits of one. Returns how many events that left."""
+        left = 0
+        for p in places:
+            place = (p.topic, p.partition)
+            self._gone.add(place)
+            self._ended.discard(place)
+            partition = self.owned.pop(place, None)
+            if partition is not None:
+                left += drop(partition)
+        self._metrics.count("pointsman_discarded_total", left)
+        return left
+
+    def begin(self) -> None:
+        """Before messages are taken from the client."""
+        self._gone.clear()
+
+    def ours(self, messages: list[Any]) -> list[Any]:
+        """Those messages whose partition did not go while they were being taken."""
+        if not self._gone:
+            return messages
+        return [m for m in messages if (m.topic(), m.partition()) not in self._gone]
+
+    # Ends.
+
+    def ended(self, topic: str, number: int) -> None:
+        """The end of a partition was reached."""
+        self._ended.add((topic, number))
+
+    def moved(self, topics: Sequence[str], numbers: Sequence[int]) -> None:
+        """Events came, so these partitions were not at their end."""
+        if self._ended:
+            self._ended.difference_update(zip(topics, numbers, strict=True))
+
+    def at_end(self) -> bool:
+        """Whether nothing is left in any partition."""
+        return self.joined and self.owned.keys() <= self._ended
+
+    # Committing.
+
+    def prefixes(self, places: Iterable[TopicPartition] | None = None) -> list[TopicPartition]:
+        """The offsets that stand for what is finished and not committed; they count as committed from now."""
+        if places is None:
+            partitions = list(self.owned.values())
+        else:
+            partitions = [found for p in places if (found := self.owned.get((p.topic, p.partition)))]
+        offsets = []
+        for partition in partitions:
+            prefix = partition.prefix()
+            if prefix is not None and prefix != partition.committed:
+                partition.committed = prefix
+                offsets.append(TopicPartition(partition.topic, partition.number, prefix))
+        return offsets
+
+    def committed(self, error: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
+        """Told how a commit went; what failed is committed again next time."""
+        failed = [offset for offset in offsets if error is not None or offset.error is not None]
+        if not failed:
+            self._metrics.count("pointsman_commits_total")
+            return
+        said = error or failed[0].error
+        self._metrics.count("pointsman_commit_failures_total")
+        self._say("commit_failed", problem=said.str() if said else "unknown")
+        for offset in failed:
+            partition = self.owned.get((offset.topic, offset.partition))
+            if partition is not None:
+                partition.committed = None
+
+    def commit_now(self, consumer: Consumer, places: Iterable[TopicPartition] | None = None) -> bool:
+        """Commits the finished prefixes and waits for the answer; returns whether that worked."""
+        offsets = self.prefixes(places)
+        if not offsets:
+            return True
+        try:
+            done: Any = consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            self.committed(error.args[0], offsets)
+            return False
+        self.committed(None, done)
+        return all(offset.error is None for offset in done)
+
+    # How far.
+
+    def count_lag(self, consumer: Consumer) -> None:
+        """Sets the gauge of each partition to the events that were not taken yet, as far as that is known."""
+        self._metrics.clear("pointsman_lag_events")
+        for (topic, number), partition in self.owned.items():
+            place = TopicPartition(topic, number)
+            _, high = consumer.get_watermark_offsets(place, cached=True)
+            at = partition.position
+            if at is None:
+                at = consumer.position([place])[0].offset
+            if high >= 0 and at >= 0:
+                self._metrics.set("pointsman_lag_events", max(0, high - at), topic, str(number))
+
+
+def names(places: Iterable[TopicPartition]) -> list[str]:
+    """`topic-partition` of each."""
+    return [f"{p.topic}-{p.partition}" for p in places]

@@ -1,0 +1,262 @@
+"""From a batch to what is written: decided at once, models called, effects released in order per key.
+
+A batch whose models answer within a few milliseconds goes through whole; nothing is remembered of its events. Otherwise
+what is done is written at once, and only events that wait, for their model or for an earlier event of their key, are
+remembered one by one until they are written or their partition goes to another worker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pointsman.base.records import Batch, DeadLetter, SourceRecord
+from pointsman.engine.decide import Call, Decided
+from pointsman.model.pool import Ticket
+from pointsman.runner.letters import unwritable
+from pointsman.runner.order import Key, KeyOrder, Waiting
+from pointsman.runner.partitions import Partition
+
+__all__ = ["Engine", "Flow", "Sink"]
+
+
+class Engine(Protocol):
+    """Who decides and calls models: `Host`, or a fake."""
+
+    def decide(self, batch: Batch) -> Decided:
+        """Everything that can be said of a batch before models answer. Does not block."""
+
+    def submit(self, call: Call, size: int) -> Ticket:
+        """Hands a call of about `size` bytes to its model. Does not block."""
+
+    def wait(self, tickets: Sequence[Ticket], seconds: float) -> None:
+        """Returns once all tickets are done, or after `seconds`."""
+
+    def finish(self, decided: Decided, call: Call, ticket: Ticket) -> None:
+        """Fills in what `call`, which is done, was about."""
+
+
+class Sink(Protocol):
+    """Where effects go, in the order they are handed over."""
+
+    def write(
+        self, keys: Sequence[Key], values: Sequence[bytes], headers: Sequence[Any] | None
+    ) -> Sequence[int]:
+        """Writes decision records; returns the places of those that are larger than the target takes."""
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Writes dead letters."""
+
+
+class _Flight:
+    """A batch of which some events wait.
+
+    Attributes:
+        entries: What waits, by its place in the batch.
+        letters: Dead letters of what waits, by place.
+        open: Calls that are not done.
+    """
+
+    __slots__ = ("decided", "entries", "letters", "open")
+
+    def __init__(self, decided: Decided, late: Sequence[tuple[Call, Ticket]]) -> None:
+        self.decided = decided
+        self.entries: dict[int, Waiting] = {}
+        self.letters: dict[int, DeadLetter] = {}
+        self.open = list(late)
+
+
+class Flow:
+    """Takes batches, writes effects.
+
+    Attributes:
+        events: Events that wait.
+        bytes: Bytes of their values.
+    """
+
+    def __init__(self, engine: Engine, sink: Sink, *, patience: float) -> None:
+        """Args:
+        patience: Seconds a batch waits for its models before the next one is taken.
+        """
+        self._engine = engine
+        self._sink = sink
+        self._patience = patience
+        self._order = KeyOrder()
+        self._flights: list[_Flight] = []
+        self._late: Counter[str] = Counter()
+        self.events = 0
+        self.bytes = 0
+
+    def take(self, batch: Batch, size: int, owned: Mapping[tuple[str, int], Partition]) -> None:
+        """Decides `batch` and writes what is done.
+
+        Args:
+            size: Bytes of the batch's values.
+            owned: The assignment of each of its partitions.
+        """
+        decided = self._engine.decide(batch)
+        late = self._call(decided, size / len(batch)) if decided.calls else ()
+        if late or not self._order.disjoint(decided.keys):
+            places: Sequence[int] = self._hold(decided, late, owned)
+        else:
+            places = range(len(batch))
+        self._write_at_once(decided, places)
+        if late:
+            _forget(decided, places)
+        for place, last in _ends(batch):
+            owned[place].took(last)
+
+    def step(self, seconds: float) -> None:
+        """Waits up to `seconds` for models that are late, and writes what became free."""
+        if not self._flights:
+            return
+        self._engine.wait([ticket for flight in self._flights for _, ticket in flight.open], seconds)
+        for flight in self._flights:
+            if any(ticket.done for _, ticket in flight.open):
+                self._land(flight)
+        self._flights = [flight for flight in self._flights if flight.open]
+
+    def drop(self, partition: Partition) -> int:
+        """Forgets what waits of a partition that was given up; returns how many events that were."""
+        self.events -= partition.waiting
+        self.bytes -= partition.waiting_bytes
+        left = partition.release()
+        self._release(self._order.drop(partition))
+        return left
+
+    def _call(self, decided: Decided, share: float) -> Sequence[tuple[Call, Ticket]]:
+        """Submits the calls of a batch and gives them a moment; returns those that are not done."""
+        submit = self._engine.submit
+        calls = [(call, submit(call, int(share * len(call.indices)))) for call in decided.calls]
+        # A model that still works on an earlier batch would use up the patience for nothing.
+        self._engine.wait([t for call, t in calls if not self._late[call.model]], self._patience)
+        late = []
+        for call, ticket in calls:
+            if ticket.done:
+                self._engine.finish(decided, call, ticket)
+            else:
+                late.append((call, ticket))
+                self._late[call.model] += 1
+        return late
+
+    def _hold(
+        self,
+        decided: Decided,
+        late: Sequence[tuple[Call, Ticket]],
+        owned: Mapping[tuple[str, int], Partition],
+    ) -> list[int]:
+        """Remembers what has to wait; returns the places of what may be written at once."""
+        batch, flight = decided.batch, _Flight(decided, late)
+        unanswered = {i for call, _ in late for i in call.indices}
+        holds, ready = self._order.holds, []
+        for i, key in enumerate(decided.keys):
+            waits = i in unanswered
+            if not waits and not holds(key):
+                ready.append(i)
+                continue
+            partition = owned[batch.topics[i], batch.partitions[i]]
+            size = len(batch.values[i] or b"")
+            entry = Waiting(
+                key, partition, batch.offsets[i], size=size, flight=flight, index=i, done=not waits
+            )
+            flight.entries[i] = entry
+            self._order.add(entry)
+            partition.wait(entry.offset, size)
+            self.events += 1
+            self.bytes += size
+        flight.letters = {i: letter for i, letter in decided.dead if i in flight.entries}
+        if flight.letters:
+            decided.dead[:] = [(i, letter) for i, letter in decided.dead if i not in flight.entries]
+        batch.headers = {i: batch.headers[i] for i in flight.entries}
+        if late:
+            self._flights.append(flight)
+        return ready
+
+    def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
+        """Writes those events of a batch that wait for nothing, in the batch's order."""
+        values: Sequence[Any] = decided.values
+        keys: Sequence[Key] = decided.keys
+        headers: Sequence[Any] | None = decided.headers
+        if len(places) < len(values) or None in values:
+            places = [i for i in places if values[i] is not None]
+            keys = [keys[i] for i in places]
+            headers = headers and [headers[i] for i in places]
+            values = [values[i] for i in places]
+        refused = self._sink.write(keys, values, headers) if places else ()
+        if refused or decided.dead:
+            letters = [letter for _, letter in decided.dead]
+            letters += [unwritable(decided.batch.record(places[n]), values[n]) for n in refused]
+            self._sink.bury(letters)
+
+    def _land(self, flight: _Flight) -> None:
+        """Takes over the calls of `flight` that are done, and writes what that frees."""
+        decided, still = flight.decided, []
+        free: list[Waiting] = []
+        for call, ticket in flight.open:
+            if not ticket.done:
+                still.append((call, ticket))
+                continue
+            self._late[call.model] -= 1
+            decided.dead.clear()
+            self._engine.finish(decided, call, ticket)
+            flight.letters.update(decided.dead)
+            for i in call.indices:
+                entry = flight.entries[i]
+                if entry.partition.owned:  # what belongs to an earlier assignment is stale
+                    free += self._order.finish(entry)
+        flight.open = still
+        self._release(free)
+
+    def _release(self, free: Sequence[Waiting]) -> None:
+        """Writes events that waited, in their order."""
+        if not free:
+            return
+        told = [entry for entry in free if _value(entry) is not None]
+        letters = [letter for e in free if (letter := e.flight.letters.get(e.index)) is not None]
+        if told:
+            values = [_value(entry) for entry in told]
+            headers = [_headers(entry) for entry in told]
+            refused = self._sink.write(
+                [entry.key for entry in told], values, headers if any(headers) else None
+            )
+            letters += [unwritable(_record(told[n]), values[n]) for n in refused]
+        if letters:
+            self._sink.bury(letters)
+        for entry in free:
+            entry.partition.finish(entry.offset, entry.size)
+            self.events -= 1
+            self.bytes -= entry.size
+            _forget(entry.flight.decided, (entry.index,))
+
+
+def _value(entry: Waiting) -> Any:
+    return entry.flight.decided.values[entry.index]
+
+
+def _headers(entry: Waiting) -> Any:
+    headers = entry.flight.decided.headers
+    return headers and headers[entry.index]
+
+
+def _record(entry: Waiting) -> SourceRecord:
+    record: SourceRecord = entry.flight.decided.batch.record(entry.index)
+    return record
+
+
+def _forget(decided: Decided, places: Sequence[int]) -> None:
+    """Lets go of the bytes of what was written while the rest of its batch waits for a slow model."""
+    sources, values = decided.batch.values, decided.values
+    for i in places:
+        sources[i] = values[i] = None
+
+
+def _ends(batch: Batch) -> list[tuple[tuple[str, int], int]]:
+    """The last offset of each partition of a batch."""
+    topics, partitions, offsets = batch.topics, batch.partitions, batch.offsets
+    if topics.count(topics[0]) == len(topics):
+        return [
+            ((topics[0], number), last)
+            for number, last in dict(zip(partitions, offsets, strict=True)).items()
+        ]
+    return list(dict(zip(zip(topics, partitions, strict=True), offsets, strict=True)).items())

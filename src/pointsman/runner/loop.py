@@ -1,0 +1,342 @@
+"""One worker: takes batches of its partitions, has them decided and written, commits the finished prefix.
+
+At least once: offsets are committed only below events whose decision or dead letter Kafka has acknowledged.
+
+    assigned    the partition starts at its committed offset
+    revoked     what is done is written, acknowledged and committed within a bound; the rest is left
+    lost        nothing is published and nothing committed: the next owner has it already
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from pointsman.base.clock import Clock, SystemClock
+from pointsman.base.errors import EnvironmentFault, PointsmanError
+from pointsman.bus.faults import fault
+from pointsman.runner.assignment import Assignment, names
+from pointsman.runner.flow import Engine, Flow
+from pointsman.runner.link import Link, Report
+from pointsman.runner.messages import batch_of, unreadable
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.writer import Writer
+
+__all__ = ["Pace", "Worker"]
+
+_REVOKE_SECONDS = 10.0
+_DRAIN_SECONDS = 30.0
+_FULL_SECONDS = 0.5
+_REPORT_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_SLICE_SECONDS = 0.005
+_FLUSH_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a worker goes about it.
+
+    Attributes:
+        batch: Most events of a batch; larger ones leave the processor's caches.
+        commit: Seconds between commits.
+        patience: Seconds that a batch waits for its models before the next one is taken.
+        in_flight: Most events under way.
+        bytes: Most bytes of events under way.
+        until_idle: End after so many seconds at the end of all partitions; None goes on.
+    """
+
+    batch: int = 2000
+    commit: float = 1.0
+    patience: float = 0.01
+    in_flight: int = 10_000
+    bytes: int = 268_435_456
+    until_idle: float | None = None
+
+
+class Worker:
+    """Consumes as one member of the group until it is told to stop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: Writer,
+        topics: Sequence[str],
+        config: Mapping[str, Any],
+        pace: Pace,
+        link: Link,
+        metrics: Metrics,
+        clock: Clock | None = None,
+    ) -> None:
+        """Args:
+        topics: What to consume; all exist.
+        config: Properties of the consumer.
+        """
+        self._writer = writer
+        self._topics = list(topics)
+        self._config = config
+        self._pace = pace
+        self._link = link
+        self._metrics = metrics
+        self._clock = clock or SystemClock()
+        self._flow = Flow(engine, writer, patience=pace.patience)
+        self._partitions = Assignment(metrics, link.say)
+        self._consumer = Consumer({**config, "on_commit": self._partitions.committed})
+        self._stash: list[Any] = []
+        self._paused = False
+        self._aborted = False
+        self._exhausted = False
+        self._full_since: float | None = None
+        self._busy_at = self._commit_at = self._report_at = self._clock.monotonic()
+
+    def run(self) -> None:
+        """Works until stopped, idle or at its quota; then finishes what it took, commits, leaves the group.
+
+        Raises:
+            EnvironmentFault: Kafka does not allow it, or does not take what is written.
+        """
+        try:
+            self._consumer.subscribe(
+                self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
+            while not self._over():
+                self._turn()
+            self._drain()
+        except KafkaException as error:
+            self._aborted = True
+            raise fault(error.args[0], self._config, "cannot consume") from error
+        except BaseException:
+            self._aborted = True
+            raise
+        finally:
+            self._close()
+
+    # One turn.
+
+    def _over(self) -> bool:
+        if self._link.stopping or self._exhausted:
+            return True
+        idle, enough = self._idle(), self._pace.until_idle
+        return enough is not None and idle is not None and idle >= enough
+
+    def _turn(self) -> None:
+        """Takes what is there, writes what is done, and now and then commits and reports."""
+        now = self._clock.monotonic()
+        messages = [] if self._full(now) else self._fetch(now)
+        if messages:
+            self._take(messages)
+        self._flow.step(0.0 if messages else _SLICE_SECONDS)
+        if now >= self._commit_at or self._writer.bytes > _FLUSH_BYTES:
+            self._commit()
+            self._commit_at = self._clock.monotonic() + self._pace.commit
+        if now >= self._report_at:
+            self._report(now)
+
+    def _full(self, now: float) -> bool:
+        """Whether the limits leave no room; where that lasts, consuming pauses until half of them is free."""
+        flow, pace = self._flow, self._pace
+        if self._paused:
+            self._serve()
+            if flow.events > pace.in_flight // 2 or flow.bytes > pace.bytes // 2:
+                return True
+            self._resume()
+            self._link.say("resumed", in_flight=flow.events, bytes=flow.bytes)
+        if flow.events < pace.in_flight and flow.bytes < pace.bytes:
+            self._full_since = None
+            return False
+        if self._full_since is None:
+            self._full_since = now
+        elif now - self._full_since >= _FULL_SECONDS:
+            self._metrics.count("pointsman_pauses_total")
+            self._link.say("paused", in_flight=flow.events, bytes=flow.bytes)
+            self._pause()
+        return True
+
+    def _fetch(self, now: float) -> list[Any]:
+        """The messages that are there; waits for the first where nothing else is to be done."""
+        quota = self._link.quota
+        room = max(1, min(self._pace.batch, self._pace.in_flight - self._flow.events))
+        if quota is not None:
+            room = quota.take(room)
+            if not room:
+                self._exhausted = True
+                return []
+        messages = self._stash[:room]
+        del self._stash[:room]
+        self._partitions.begin()
+        if not messages:
+            wait = 0.0 if self._flow.events else min(_POLL_SECONDS, max(0.0, self._commit_at - now))
+            first = self._consumer.poll(wait)
+            if first is not None:
+                messages.append(first)
+        if messages and len(messages) < room:
+            messages += self._consumer.consume(room - len(messages), 0)
+        messages = self._partitions.ours(self._events(messages))
+        if quota is not None and len(messages) < room:
+            quota.give_back(room - len(messages))
+        return messages
+
+    def _take(self, messages: list[Any]) -> None:
+        """Decides the messages as one batch."""
+        now_ms = self._clock.now_ms()
+        batch = batch_of(messages, self._topics, now_ms)
+        size = sum(map(len, filter(None, batch.values)))
+        self._metrics.count("pointsman_event_bytes_total", size)
+        self._metrics.set("pointsman_delay_seconds", max(0, now_ms - batch.timestamps[-1]) / 1000)
+        self._partitions.moved(batch.topics, batch.partitions)
+        self._flow.take(batch, size, self._partitions.owned)
+        self._busy_at = self._clock.monotonic()
+
+    def _events(self, messages: list[Any]) -> list[Any]:
+        """Those messages that are events; acts on what the client reports in their place."""
+        faulty = [m for m in messages if m.error() is not None]
+        if not faulty:
+            return messages
+        for message in faulty:
+            error, topic = message.error(), message.topic()
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._partitions.ended(topic, message.partition())
+                continue
+            found = unreadable(error, self._config, topic or ", ".join(self._topics))
+            if found is not None:
+                raise found
+            self._link.say("broker_trouble", problem=error.str())
+        return [m for m in messages if m.error() is None]
+
+    # Acknowledge and commit.
+
+    def _commit(self) -> None:
+        """Has everything acknowledged, then commits the finished prefix of each partition."""
+        self._deliver()
+        offsets = self._partitions.prefixes()
+        if offsets:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    def _deliver(self, seconds: float | None = None) -> None:
+        """Waits until everything written is acknowledged; the group is served meanwhile, nothing is taken.
+
+        Raises:
+            EnvironmentFault: That takes longer than `seconds`, or something cannot be delivered.
+        """
+        if self._writer.flush(1.0):
+            return
+        self._link.say("delivery_waits", records=len(self._writer))
+        end = None if seconds is None else self._clock.monotonic() + seconds
+        paused = self._paused
+        self._pause()
+        while not self._writer.flush(0.5):
+            if end is not None and self._clock.monotonic() >= end:
+                raise EnvironmentFault(
+                    f"{len(self._writer):,} records were not acknowledged within {seconds:.0f} s: is the broker "
+                    "up? Nothing is lost: their events will be decided again"
+                )
+            self._serve()
+            self._report(self._clock.monotonic())
+        if not paused:
+            self._resume()
+
+    # The life of a partition; called by the client inside poll, consume and close.
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._partitions.add(partitions)
+        self._busy_at = self._clock.monotonic()
+        if partitions:
+            self._link.say("partitions_assigned", partitions=names(partitions))
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if not self._aborted:
+            self._flow.step(0.0)
+            if self._writer.flush(_REVOKE_SECONDS):
+                self._partitions.commit_now(consumer, partitions)
+            else:
+                self._link.say("delivery_waits", records=len(self._writer))
+        left = self._give_up(partitions)
+        if partitions and not self._aborted:
+            self._link.say("partitions_revoked", partitions=names(partitions), discarded=left)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._writer.purge()
+        left = self._give_up(partitions)
+        self._link.say("partitions_lost", partitions=names(partitions), discarded=left)
+
+    def _give_up(self, partitions: list[TopicPartition]) -> int:
+        """Forgets partitions with what waits of them; returns how many events are left to the next owner."""
+        left = self._partitions.remove(partitions, self._flow.drop)
+        left += len(self._stash)
+        self._stash = self._partitions.ours(self._stash)
+        left -= len(self._stash)
+        if left and self._link.quota is not None:
+            self._link.quota.give_back(left)
+        self._busy_at = self._clock.monotonic()
+        return left
+
+    # Pausing: the group is served, nothing is taken.
+
+    def _pause(self) -> None:
+        self._paused = True
+        self._consumer.pause(self._consumer.assignment())
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._full_since = None
+        self._consumer.resume(self._consumer.assignment())
+
+    def _serve(self) -> None:
+        """Lets the client do its callbacks while all partitions are paused."""
+        before = set(self._partitions.owned.values())
+        self._partitions.begin()
+        message = self._consumer.poll(0)
+        if message is not None:
+            self._stash += self._partitions.ours(self._events([message]))
+        if not before.issuperset(self._partitions.owned.values()):
+            self._consumer.pause(self._consumer.assignment())
+
+    # The end.
+
+    def _drain(self) -> None:
+        """Finishes what was taken, has it acknowledged, and commits."""
+        end = self._clock.monotonic() + _DRAIN_SECONDS
+        self._pause()
+        while self._flow.events and self._clock.monotonic() < end:
+            self._flow.step(0.05)
+            self._serve()
+        self._deliver(_DRAIN_SECONDS)
+        while not self._partitions.commit_now(self._consumer):
+            if self._clock.monotonic() >= end:
+                raise EnvironmentFault(
+                    "the last offsets could not be committed: some events will be decided again"
+                )
+            self._flow.step(0.05)
+            self._serve()
+
+    def _close(self) -> None:
+        """Leaves the group."""
+        try:
+            self._consumer.close()
+        except (KafkaException, RuntimeError, PointsmanError):
+            if not self._aborted:
+                raise
+        finally:
+            self._writer.close()
+            self._metrics.clear("pointsman_lag_events")
+            self._link.report(Report(self._metrics.snapshot(), self._partitions.joined))
+
+    # How it is.
+
+    def _idle(self) -> float | None:
+        """Seconds since the last event where nothing is left to do; None while something is."""
+        if self._flow.events or not self._partitions.at_end():
+            return None
+        return self._clock.monotonic() - self._busy_at
+
+    def _report(self, now: float) -> None:
+        self._report_at = now + _REPORT_SECONDS
+        owned = len(self._partitions.owned)
+        self._metrics.set("pointsman_in_flight_events", self._flow.events)
+        self._metrics.set("pointsman_in_flight_bytes", self._flow.bytes)
+        self._metrics.set("pointsman_partitions", owned)
+        self._partitions.count_lag(self._consumer)
+        self._link.report(Report(self._metrics.snapshot(), self._partitions.joined, owned, self._idle()))

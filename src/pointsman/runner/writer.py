@@ -1,0 +1,194 @@
+"""Decision records and dead letters to Kafka: handed over batch by batch, acknowledged before offsets are committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from pointsman.base.errors import EnvironmentFault
+from pointsman.base.records import DeadLetter
+from pointsman.runner.letters import kafka_headers
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.order import Key
+
+__all__ = ["Target", "Writer", "undeliverable"]
+
+_ROOM = 512
+"""Bytes that a record may need besides key and value."""
+
+
+class Target:
+    """A topic, and how large a record it takes.
+
+    Attributes:
+        largest: Bytes of a value that are surely taken.
+    """
+
+    __slots__ = ("largest", "topic")
+
+    def __init__(self, topic: str, max_message_bytes: int) -> None:
+        self.topic = topic
+        self.largest = max_message_bytes - _ROOM
+
+
+class Writer:
+    """The producer of one worker.
+
+    Attributes:
+        bytes: Bytes handed over since everything was acknowledged last.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], decisions: Target, dead_letters: Target, metrics: Metrics
+    ) -> None:
+        """Args:
+        config: Properties of the client; delivery is reported on errors only.
+        """
+        self._most_records = int(config["queue.buffering.max.messages"])
+        self._most_bytes = (
+            int(config["queue.buffering.max.kbytes"]) * 512
+        )  # half of it: the client counts more
+        self._producer = Producer(
+            {**config, "on_delivery": self._reported, "delivery.report.only.error": True}
+        )
+        self._decisions = decisions
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._failure: tuple[KafkaError, str] | None = None
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        """Records handed over and not acknowledged, reports that were not looked at included."""
+        return len(self._producer)
+
+    def write(
+        self, keys: Sequence[Key], values: Sequence[bytes], headers: Sequence[Any] | None
+    ) -> Sequence[int]:
+        """Hands decision records over in order; returns the places of those that are too large for the topic.
+
+        Raises:
+            EnvironmentFault: Kafka does not take them.
+        """
+        sizes = list(map(len, values))
+        refused: list[int] = []
+        if max(sizes) > self._decisions.largest // 2:
+            refused = [
+                i for i, size in enumerate(sizes) if size + len(keys[i] or b"") > self._decisions.largest
+            ]
+            left = sorted(set(range(len(values))).difference(refused))
+            keys, values = [keys[i] for i in left], [values[i] for i in left]
+            headers = headers and [headers[i] for i in left]
+        written = sum(map(len, values))
+        if headers:
+            for key, value, more in zip(keys, values, headers, strict=True):
+                self._produce(self._decisions.topic, value, key, more or (), 0)
+        elif values:
+            self._produce_batch(keys, values, written)
+        self.bytes += written
+        self._metrics.count("pointsman_decisions_total", len(values))
+        self._metrics.count("pointsman_decision_bytes_total", written)
+        self._producer.poll(0)
+        return refused
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Hands dead letters over, each with its record as it came.
+
+        Raises:
+            EnvironmentFault: Kafka does not take them.
+        """
+        for letter in letters:
+            record = letter.record
+            size = len(record.value or b"") + len(record.key or b"")
+            self._produce(
+                self._dead_letters.topic,
+                record.value,
+                record.key,
+                kafka_headers(letter),
+                max(record.timestamp, 0),
+            )
+            self.bytes += size
+            self._metrics.count("pointsman_dead_letters_total", 1, letter.reason)
+        self._producer.poll(0)
+
+    def flush(self, seconds: float) -> bool:
+        """Waits until all is acknowledged; returns False where that takes longer than `seconds`.
+
+        Raises:
+            EnvironmentFault: Something was not delivered and will not be.
+        """
+        left = self._producer.flush(seconds)
+        self._check()
+        if left == 0:
+            self.bytes = 0
+        return left == 0
+
+    def purge(self) -> None:
+        """Forgets what was not sent yet."""
+        self._producer.purge(in_queue=True, in_flight=False, blocking=True)
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        """Forgets what was not acknowledged, and goes."""
+        self._producer.purge(in_queue=True, in_flight=True, blocking=True)
+        self._producer.flush(1.0)
+
+    def _reported(self, error: KafkaError | None, message: Any) -> None:
+        """Keeps the first record that could not be delivered; the loop stops before it commits."""
+        purged = error is None or error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+        if error is not None and not purged and self._failure is None:
+            self._failure = (error, message.topic())
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            error, topic = self._failure
+            raise undeliverable(error, topic)
+
+    def _produce_batch(self, keys: Sequence[Key], values: Sequence[bytes], size: int) -> None:
+        """Hands over decision records without headers, all at once where the client's queue surely takes them."""
+        topic = self._decisions.topic
+        if len(self._producer) + len(values) > self._most_records or self.bytes + size > self._most_bytes:
+            for key, value in zip(keys, values, strict=True):
+                self._produce(topic, value, key, (), 0)
+            return
+        messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
+        if self._producer.produce_batch(topic, messages) < len(messages):
+            raise undeliverable(next(m["_error"] for m in messages if "_error" in m), topic)
+
+    def _produce(
+        self, topic: str, value: bytes | None, key: Key, headers: Sequence[Any], timestamp: int
+    ) -> None:
+        """Hands over one record; waits while the client's queue is full."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=list(headers) or None, timestamp=timestamp)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+                self._check()
+            except KafkaException as error:
+                raise undeliverable(error.args[0], topic) from error
+
+
+def undeliverable(error: KafkaError, topic: str) -> EnvironmentFault:
+    """What a record that cannot be delivered means to people."""
+    code = error.code()
+    if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+        return EnvironmentFault(
+            f"this user may not write to the topic {topic}: grant it the right Write on it "
+            "('pointsman topics --acls' lists what each role needs)"
+        )
+    if code == KafkaError.MSG_SIZE_TOO_LARGE:
+        return EnvironmentFault(
+            f"a record is larger than the topic {topic} takes: raise its max.message.bytes"
+        )
+    if code in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
+        return EnvironmentFault(f"the topic {topic} is gone: 'pointsman topics' creates it")
+    if code == KafkaError._MSG_TIMED_OUT:
+        return EnvironmentFault(
+            f"records for {topic} were not acknowledged in time (message.timeout.ms): is the broker up? "
+            "Nothing is lost: offsets were not committed beyond what was written"
+        )
+    return EnvironmentFault(f"writing to the topic {topic} failed: {error.str()}")
