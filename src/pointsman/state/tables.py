@@ -109,7 +109,7 @@ class TableFile:
     def _complain(self, problem: str) -> None:
         if problem != self._problem:
             self._problem = problem
-            self._notes.append(f"table '{self.name}' keeps its {len(self.rows)} rows: {problem}")
+            self._notes.append(f"table '{self.name}' keeps its rows as they were: {problem}")
 
     def _read(self) -> None:
         """Reads all rows, then takes them at once; a file that changes meanwhile is read again."""
