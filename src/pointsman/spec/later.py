@@ -46,6 +46,7 @@ COMPONENTS: Final[dict[str, dict[str, int]]] = {
 
 WORDS: Final[dict[tuple[str, str], dict[str, int]]] = {
     ("Keys", "delivery"): {"exactly_once": 3},
+    ("WantKeys", "status"): {"fallback": 2, "dispatched": 2, "expired": 2, "duplicate": 3},
     ("Source", "format"): {"avro": 3, "protobuf": 3, "json_schema": 3},
 }
 """Config and key → a word it will take → the step that brings it."""

@@ -19,7 +19,7 @@ from pointsman.spec.sections import Sections
 from pointsman.spec.substitute import substitute
 from pointsman.spec.yaml import parse
 
-__all__ = ["check", "load", "read_file"]
+__all__ = ["check", "examine", "load", "read_file"]
 
 
 def load(
@@ -36,7 +36,7 @@ def load(
         SpecError: The document is wrong; carries every error.
         EnvironmentFault: A file cannot be read.
     """
-    document, findings = _load(path, overlays, environment)
+    document, findings = examine(path, overlays, environment)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors or document is None:
         raise SpecError(errors)
@@ -47,7 +47,7 @@ def check(
     path: str | Path, overlays: Sequence[str | Path] = (), environment: Mapping[str, str] | None = None
 ) -> list[Finding]:
     """Every error and warning of a document, in the order of its files; arguments as for `load`."""
-    return _load(path, overlays, environment)[1]
+    return examine(path, overlays, environment)[1]
 
 
 def read_file(path: str | Path, order: int = 0) -> tuple[File, list[Finding]]:
@@ -69,9 +69,10 @@ def read_file(path: str | Path, order: int = 0) -> tuple[File, list[Finding]]:
         return file, [finding]
 
 
-def _load(
-    path: str | Path, overlays: Sequence[str | Path], environment: Mapping[str, str] | None
+def examine(
+    path: str | Path, overlays: Sequence[str | Path] = (), environment: Mapping[str, str] | None = None
 ) -> tuple[Document | None, list[Finding]]:
+    """The document, or None where there are errors, and every error and warning; arguments as for `load`."""
     names = [str(path), *map(str, overlays)]
     root, findings = _tree(names)
     if root is None:

@@ -64,23 +64,22 @@ class _Composer:
         documents = 0
         try:
             while loader.check_event():
-                event: Any = loader.get_event()
+                event = loader.get_event()
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        where = Node(self.file, event.start_mark.index, event.start_mark.index + 3)
-                        self.refuse(
-                            where,
-                            "E109",
-                            "a second document starts here",
-                            "a file holds one document; remove `---`",
-                        )
-                        raise _Stop
+                        self.refuse_second(event)
                 else:
                     self.take(event)
         finally:
             loader.dispose()
         return self.root
+
+    def refuse_second(self, event: Any) -> None:
+        start = event.start_mark.index
+        hint = "a file holds one document; remove `---`"
+        self.refuse(Node(self.file, start, start + 3), "E109", "a second document starts here", hint)
+        raise _Stop
 
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):

@@ -1,0 +1,75 @@
+"""`pointsman check`: is the document right, and if not, where and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pointsman.base.errors import Finding, SpecError
+from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
+from pointsman.cli.screen import paint, say, write_json
+
+if TYPE_CHECKING:
+    from pointsman.spec.document import Document
+
+__all__ = ["check"]
+
+
+def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_json: AsJson = False) -> None:
+    """Says everything that is wrong with a pipeline, and where.
+
+    Reads the document, compiles every expression, opens the models and reads the tables; needs no broker.
+    Exits 1 where there are errors; warnings alone exit 0.
+
+    Examples:
+
+      pointsman check
+
+      pointsman check pipeline.yaml --overlay prod.yaml --json
+    """
+    from pointsman import spec
+
+    document, findings = spec.examine(existing(pipeline), overlay or ())
+    if document is not None:
+        findings = [*findings, *_opened(document)]
+    errors = sum(finding.severity == "error" for finding in findings)
+    if as_json:
+        write_json(
+            {"errors": errors, "findings": [dataclasses.asdict(finding) for finding in findings]}, indent=2
+        )
+    else:
+        _say(pipeline, findings, errors)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _opened(document: Document) -> list[Finding]:
+    """What opening models, tables and Python conditions finds."""
+    from pointsman.cli.workbench import Workbench
+    from pointsman.model.opening import open_models
+
+    try:
+        for model in open_models(document, document.folder).values():
+            model.close()
+        with Workbench(document):
+            return []
+    except SpecError as error:
+        return list(error.findings)
+
+
+def _say(pipeline: Path, findings: Sequence[Finding], errors: int) -> None:
+    from pointsman.spec.show import show, summary
+
+    if findings:
+        say(show(findings))
+        say()
+    colours = paint()
+    counts = summary(findings)
+    if errors:
+        say(colours(f"{pipeline}: {counts}", "bad"))
+    else:
+        say(colours(f"{pipeline}: no errors{f', {counts}' if counts else ''}", "good"))
