@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pointsman.base.records import Batch
     from pointsman.spec.document import Document
 
-__all__ = ["explain", "moment"]
+__all__ = ["explain"]
 
 
 def explain(
@@ -99,19 +99,20 @@ def _batch(
         [topic or document.source.topics[0]],
         [0],
         [0],
-        [now if at is None else moment(at, "--time")],
+        [now if at is None else _moment(at)],
         [headers or None],
         now,
     )
 
 
-def moment(text: str, option: str) -> int:
-    """Milliseconds since 1970 of a time in ISO 8601 or in such milliseconds."""
+def _moment(text: str) -> int:
+    """Milliseconds since 1970 of a time in ISO 8601, UTC where it has no zone, or in such milliseconds."""
     if text.isascii() and text.isdigit():
         return int(text)
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
+        found = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{option} is a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970, not '{text}'"
+            f"--time is a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970, not '{text}'"
         ) from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pointsman.cli.screen import Paint, columns, jsonish, plain
@@ -36,21 +36,31 @@ def render(told: Mapping[str, Any], paint: Paint = plain) -> str:
 
 
 def _event(told: Mapping[str, Any], paint: Paint) -> list[str]:
-    head = [("id", jsonish(told["id"])), ("key", jsonish(told["key"])), ("time", _time(told))]
-    lines = columns([[paint(name, "faint"), value] for name, value in head])
-    rows = []
+    rows = [
+        [paint("id", "faint"), jsonish(told["id"])],
+        [paint("key", "faint"), jsonish(told["key"])],
+        [paint("time", "faint"), _time(told["time"])],
+    ]
     for field in told["fields"]:
         shown = "–" if field["problem"] == "missing" else jsonish(field["value"], limit=_VALUE)
-        problem = {"missing": "missing", "mistyped": f"is not of type {field['type']}"}.get(
-            field["problem"] or ""
-        )
-        mark = "" if problem is None else paint(problem, "warn")
-        rows.append([paint(field["name"], "name"), shown, paint(field["type"] or "", "faint"), mark])
-    return lines + columns(rows)
+        row = [paint(field["name"], "name"), shown, paint(field["type"] or "", "faint")]
+        if field["problem"] == "missing":
+            row.append(paint("missing", "warn"))
+        elif field["problem"] is not None:
+            row.append(paint(f"is not of type {field['type']}", "warn"))
+        rows.append(row)
+    return columns(rows)
 
 
-def _time(told: Mapping[str, Any]) -> str:
-    return str(told["time"])
+def _time(ms: int | None) -> str:
+    if ms is None:
+        return "–"
+    seconds, rest = divmod(ms, 1000)
+    try:
+        shown = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    except OverflowError:
+        return str(ms)
+    return f"{shown}.{rest:03d}Z ({ms})"
 
 
 def _metadata(metadata: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
@@ -83,7 +93,7 @@ def route_lines(routes: Sequence[Mapping[str, Any]], paint: Paint = plain) -> li
 def _steps(route: Mapping[str, Any], paint: Paint) -> list[list[str]]:
     """The parts of a condition with what they gave, and the values they read."""
     rows = []
-    for step in route["steps"]:
+    for step in _without_repeats(route["steps"]):
         whole = step["text"] == route["condition"]
         gave = (
             paint(f"! {step['error']}", "bad") if step.get("error") else jsonish(step["value"], limit=_VALUE)
@@ -92,6 +102,12 @@ def _steps(route: Mapping[str, Any], paint: Paint) -> list[list[str]]:
         row = [*([] if whole else [step["text"]]), *([] if whole and not step.get("error") else [gave])]
         rows.append([*row, paint(values, "faint")])
     return [row for row in rows if any(row)]
+
+
+def _without_repeats(steps: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """The steps without the whole's error where a part has told it already."""
+    told = {step["error"] for step in steps if step.get("error") and "names" in step}
+    return (step for step in steps if "names" in step or step.get("error") not in told)
 
 
 def _names(step: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -141,4 +157,8 @@ def _dead(letter: Mapping[str, Any] | None, paint: Paint) -> list[str]:
 def _record(record: Any) -> list[str]:
     if record is None:
         return ["  none is written"]
-    return [f"  {line}" for line in json.dumps(record, ensure_ascii=False, indent=2).splitlines()]
+    members = [f"{jsonish(name)}: {jsonish(value)}" for name, value in record.items()]
+    return [
+        f"  {'{' if i == 0 else ' '}{text}{',' if text is not members[-1] else '}'}"
+        for i, text in enumerate(members)
+    ]

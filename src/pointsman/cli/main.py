@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from pointsman import __version__
-from pointsman.base.errors import PointsmanError, SpecError
+from pointsman.base.errors import Misfit, PointsmanError, SpecError
 from pointsman.cli import dead_letters
+from pointsman.cli.bench import bench
+from pointsman.cli.check import check
 from pointsman.cli.demo import demo
 from pointsman.cli.explain import explain
 from pointsman.cli.init import init
@@ -19,7 +21,7 @@ from pointsman.cli.test import run_cases
 
 __all__ = ["app", "main"]
 
-WRITE, RUN, DATA, MEASURE = "Write a pipeline", "Run it", "Look at data", "Measure"
+WRITE, RUN, DATA = "Write a pipeline", "Run it", "Look at data"
 
 app = typer.Typer(
     name="pointsman",
@@ -49,9 +51,11 @@ def root(
 
 
 app.command(rich_help_panel=WRITE)(init)
+app.command(rich_help_panel=WRITE)(check)
 app.command(rich_help_panel=WRITE)(explain)
 app.command("test", rich_help_panel=WRITE)(run_cases)
 app.command(rich_help_panel=RUN)(demo)
+app.command(rich_help_panel=RUN)(bench)
 app.command(rich_help_panel=DATA)(send)
 app.command(rich_help_panel=DATA)(tail)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)
@@ -60,7 +64,13 @@ app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)
 def _report(error: PointsmanError) -> None:
     """Writes what went wrong for people, without a traceback."""
     if isinstance(error, SpecError):
-        print(error, file=sys.stderr)
+        from pointsman.spec.show import show
+
+        print(show(error.findings), file=sys.stderr)
+    elif isinstance(error, Misfit):
+        print(
+            f"pointsman: {error.code}: {error}" + (f"; {error.hint}" if error.hint else ""), file=sys.stderr
+        )
     else:
         print(f"pointsman: {error}", file=sys.stderr)
 

@@ -13,7 +13,6 @@ import typer
 
 from pointsman.base.errors import UsageError
 from pointsman.cli import wire
-from pointsman.cli.explain import moment
 from pointsman.cli.letters import Letter, letter_of
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
 from pointsman.cli.screen import Paint, jsonish, pad, paint, say, warn, write_json
@@ -84,14 +83,13 @@ def _condition(text: str | None) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def _start(since: str | None, last: int) -> wire.Start:
-    """Where reading begins; TIME is ISO 8601 or milliseconds since 1970."""
+    """Where reading begins: `--from` as `run` reads it, else so many before the end."""
     if since is None:
         return wire.Start(last=last)
-    if since == "earliest":
-        return wire.Start()
-    if since == "latest":
-        return wire.Start(last=0)
-    return wire.Start(at_ms=moment(since, "--from, unless it is earliest or latest,"))
+    from pointsman.runner.start import Begin
+
+    begin = Begin.parse(since)
+    return wire.Start(last=0) if begin.at_ms < 0 else wire.Start(at_ms=begin.at_ms)
 
 
 def _fresh(records: Iterator[wire.Record | None], until_idle: float | None) -> Iterator[wire.Record | None]:

@@ -11,6 +11,7 @@ from typing import Any
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.client import client_config, connect, opened
 from pointsman.bus.faults import fault
+from pointsman.bus.topics import Topics
 
 __all__ = ["Record", "Sender", "Start", "ensure_topic", "read"]
 
@@ -55,30 +56,10 @@ def ensure_topic(kafka: Mapping[str, Any], topic: str, partitions: int) -> bool:
     Raises:
         EnvironmentFault: No broker answers, or it does not allow it.
     """
-    from confluent_kafka import KafkaException
-    from confluent_kafka.cimpl import NewTopic
-
-    admin = connect(kafka)
-    try:
-        if topic in admin.list_topics(timeout=_REACH_SECONDS).topics:
-            return False
-        admin.create_topics([NewTopic(topic, num_partitions=partitions)])[topic].result(_REACH_SECONDS)
-    except KafkaException as error:
-        if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
-            return False
-        raise fault(error.args[0], kafka, f"cannot create the topic {topic}", topic) from error
-    _await_leader(admin, topic)
-    return True
-
-
-def _await_leader(admin: Any, topic: str) -> None:
-    """Returns once every partition of a new topic can be written."""
-    deadline = time.monotonic() + _REACH_SECONDS
-    while time.monotonic() < deadline:
-        found = admin.list_topics(topic, timeout=_REACH_SECONDS).topics[topic]
-        if found.partitions and all(one.leader >= 0 for one in found.partitions.values()):
-            return
-        time.sleep(0.05)
+    topics = Topics(kafka)
+    if topic in topics.admin.list_topics(timeout=_REACH_SECONDS).topics:
+        return False
+    return topics.create(topic, partitions)
 
 
 class Sender:

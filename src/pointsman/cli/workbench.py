@@ -102,7 +102,7 @@ class Workbench:
 
     def _finding(self, path: tuple[str | int, ...], misfit: Misfit) -> Finding:
         place = self._document.where((*path, *misfit.path))
-        return place.finding(misfit.code, f"{path[0]}.{path[1]}: {misfit}", misfit.hint)
+        return place.finding(misfit.code, f"{path[0]} '{path[1]}': {misfit}", misfit.hint)
 
     def _policy(self, choose: str | None) -> Policy:
         """The document compiled, with the pick of every strategy that can pick `choose` fixed to it."""
@@ -119,6 +119,8 @@ class Workbench:
             timeout = self._document.models[call.model].common.timeout
             model = {call.model: self._models[call.model]}
             self._pools[call.model] = Pool(model, {call.model: timeout}, len(call.rows), self._clock)
+        if not call.ready():
+            return [], 0.0
         ticket = self._pools[call.model].submit(call.model, call.ready())
         while not ticket.done:
             self._pools[call.model].wait([ticket], 1.0)

@@ -130,7 +130,9 @@ def batch_of(case: Case, topic: str, now_ms: int) -> Batch:
     """
     value = case.event.encode() if isinstance(case.event, str) else encode(case.event)
     time = now_ms if case.time is None else case.time
-    return Batch([value], [None], [topic], [0], [0], [time], [None], time)
+    key = None if case.key is None else case.key.encode()
+    headers = [(name, text.encode()) for name, text in case.headers]
+    return Batch([value], [key], [topic], [0], [0], [time], [headers or None], time)
 
 
 def _stubbed(case: Case, ask: Ask) -> Ask:
