@@ -184,7 +184,7 @@ def test_a_file_that_is_gone_keeps_the_rows_until_it_is_back(tmp_path: Path) -> 
     path.unlink()
     assert not found.refresh()
     assert not found.refresh()
-    assert found.notes() == ["table 't' keeps its rows as they were: t.csv cannot be read: No such file or directory"]
+    assert found.notes() == ["table 't' keeps its rows as they were: t.csv cannot be read: " + os.strerror(2)]
     path.write_text("id,a\nU1,2\n")
     assert found.refresh()
     assert found.rows["U1"]["a"] == 2

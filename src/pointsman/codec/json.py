@@ -98,7 +98,11 @@ def _used(names: Sequence[str], fields: Mapping[str, str]) -> Callable[[bytes], 
         return decode_slowly(raw)
 
     def decode_with_moments(raw: bytes) -> Any:
-        event = decode(raw)
+        try:
+            if raw.isascii() or raw.decode() is not None:
+                event = decode_fast(raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return decode_slowly(raw)
         for attribute, name in moments:
             value = getattr(event, attribute)
             if value is not MISSING:

@@ -56,7 +56,7 @@ def _double(value: Any) -> Any:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _int(value: Any) -> Any:
