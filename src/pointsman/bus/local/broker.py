@@ -23,10 +23,11 @@ from pointsman.bus.local.java import find_java
 from pointsman.bus.local.paths import exclusive, is_locked
 from pointsman.bus.local.server import Security, make_security, server_properties
 
-__all__ = ["LocalBroker", "State", "read_state"]
+__all__ = ["LocalBroker", "State", "is_free", "read_state"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_FORMATTED = "formatted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class LocalBroker:
     Args:
         directory: Where data, settings and log live; a temporary folder that goes with the broker by default.
         port: Where clients connect; by default the last start's where that is free, else any.
-        security: `scram-tls` makes clients log in by SCRAM-SHA-512 over TLS; None asks nothing of them.
+        security: `scram-tls` makes clients log in by SCRAM-SHA-512 over TLS, and begins with empty data;
+            None asks nothing of them.
         keep: Whether `stop` leaves the data in `directory`.
         detached: Whether the server outlives this process.
         quick: Whether the JVM compiles lightly: up a second or two sooner, slower under heavy load.
@@ -124,11 +126,14 @@ class LocalBroker:
             raise EnvironmentFault("the local broker has not been started")
         return self._state.pid
 
-    def start(self, progress: Callable[[str], None] = lambda _: None) -> LocalBroker:
+    def start(
+        self, progress: Callable[[str], None] = lambda _: None, *, seconds: float = _START_SECONDS
+    ) -> LocalBroker:
         """Starts the server and waits until it answers.
 
         Args:
             progress: Told in lines what takes time: a download of Kafka, once.
+            seconds: How long to wait until it answers.
 
         Raises:
             MissingExtra: If there is no Java.
@@ -136,29 +141,17 @@ class LocalBroker:
         """
         java = find_java()
         jars = fetch_kafka(progress)
-        with exclusive(self._directory / "start.lock"):
-            if is_locked(self._data / ".lock"):
-                raise EnvironmentFault(
-                    f"a broker already runs on {self._directory}; stop it first (`pointsman broker stop`)"
-                )
-            last = self._state or read_state(self._directory)
-            port = self._choose_port(last)
-            controller_port = (
-                last.controller_port if last and _is_free(last.controller_port) else _free_port()
-            )
-            if self._secured and self.security is None:
-                self.security = make_security(self._directory, java)
-            properties = self._directory / "server.properties"
-            properties.write_text(server_properties(self._data, port, controller_port, self.security))
-            command = self._command(java, jars)
-            self._format(command, properties)
-            self._spawn([*command, "kafka.Kafka", str(properties)])
-            assert self._process is not None
-            self._state = State(
-                self._process.pid, port, controller_port, KAFKA_VERSION, str(java), round(time.time(), 3)
-            )
-            (self._directory / "broker.json").write_text(json.dumps(asdict(self._state)))
-            self._wait_until_ready()
+        try:
+            with exclusive(self._directory / "start.lock"):
+                self._start(java, jars)
+                self._wait_until_ready(seconds)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the local broker cannot use {self._directory}: {error.strerror or error}; "
+                "free some space or name another folder in POINTSMAN_CACHE"
+            ) from error
+        if self._detached:
+            self._let_go()
         return self
 
     def stop(self) -> None:
@@ -176,14 +169,34 @@ class LocalBroker:
         self._end(signal.SIGTERM)
         self.start()
 
+    def _start(self, java: Path, jars: Path) -> None:
+        if is_locked(self._data / ".lock"):
+            raise EnvironmentFault(
+                f"a broker already runs on {self._directory}; stop it first with 'pointsman broker stop'"
+            )
+        last = self._state or read_state(self._directory)
+        port = self._choose_port(last)
+        controller_port = last.controller_port if last and is_free(last.controller_port) else _free_port()
+        if self._secured and self.security is None:
+            self.security = make_security(self._directory, java)
+            (self._directory / _FORMATTED).unlink(missing_ok=True)  # new users are made with new data
+        properties = self._directory / "server.properties"
+        properties.write_text(server_properties(self._data, port, controller_port, self.security))
+        command = self._command(java, jars)
+        self._format(command, properties)
+        process = self._spawn([*command, "kafka.Kafka", str(properties)])
+        started = round(time.time(), 3)
+        self._state = State(process.pid, port, controller_port, KAFKA_VERSION, str(java), started)
+        _write_state(self._directory, self._state)
+
     @property
     def _data(self) -> Path:
         return self._directory / "data"
 
     def _choose_port(self, last: State | None) -> int:
         if self._port is None:
-            return last.port if last and _is_free(last.port) else _free_port()
-        if not _is_free(self._port):
+            return last.port if last and is_free(last.port) else _free_port()
+        if not is_free(self._port):
             raise EnvironmentFault(
                 f"port {self._port} of 127.0.0.1 is taken by another program; choose another with --port"
             )
@@ -197,7 +210,7 @@ class LocalBroker:
 
     def _format(self, command: list[str], properties: Path) -> None:
         """Lays out the data folder, once; what a killed attempt left is removed first."""
-        done = self._directory / "formatted"
+        done = self._directory / _FORMATTED
         if done.exists() and (self._data / "meta.properties").exists():
             return
         shutil.rmtree(self._data, ignore_errors=True)
@@ -214,7 +227,7 @@ class LocalBroker:
             )
         done.touch()
 
-    def _spawn(self, command: list[str]) -> None:
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for the pipeline, which drains while the broker still answers.
             self._process = subprocess.Popen(
@@ -229,22 +242,29 @@ class LocalBroker:
                 start_new_session=True,
             )
             atexit.register(self.stop)
+        return self._process
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, seconds: float) -> None:
         process, state = self._process, self._state
         assert process is not None
         assert state is not None
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < deadline:
             if _accepts(state.port) and _serves_groups(self.client_config):
                 return
             time.sleep(0.02)
         ended = process.poll() is not None
         self._end(signal.SIGKILL)
-        what = "ended at once" if ended else f"did not answer within {_START_SECONDS:.0f} s"
+        what = "ended at once" if ended else f"did not answer within {seconds:.0f} s"
         raise EnvironmentFault(
             f"the local broker {what}; its log {self.log} says: {_tail(self.log.read_text(errors='replace'))}"
         )
+
+    def _let_go(self) -> None:
+        """Forgets the server, which goes on by itself; Popen would warn that nobody waited for it."""
+        if self._process is not None:
+            self._process.returncode = 0
+        self._process = None
 
     def _end(self, how: signal.Signals) -> None:
         watcher, self._watcher = self._watcher, None
@@ -269,6 +289,12 @@ def read_state(directory: Path) -> State | None:
         return State(**json.loads((directory / "broker.json").read_text("utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def _write_state(directory: Path, state: State) -> None:
+    new = directory / "broker.json.new"
+    new.write_text(json.dumps(asdict(state)))
+    new.replace(directory / "broker.json")
 
 
 def _tail(text: str, lines: int = 12) -> str:
@@ -300,7 +326,8 @@ def _serves_groups(client_config: dict[str, str]) -> bool:
     return True
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tells whether nobody listens on `port` of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,156 @@
+"""`pointsman topics`: the topics of a pipeline, what they hold, and who needs which right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
+from pointsman.cli.screen import Paint, columns, paint, say, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pointsman.bus.rights import Right
+    from pointsman.bus.topics import Topic
+    from pointsman.spec.document import Document
+
+__all__ = ["topics"]
+
+
+def topics(
+    pipeline: Pipeline = DEFAULT_PIPELINE,
+    create: Annotated[bool, typer.Option("--create", help="Create those that are missing.")] = False,
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Partitions of a source topic that --create creates.")
+    ] = 8,
+    acls: Annotated[bool, typer.Option("--acls", help="Print the rights that each command needs.")] = False,
+    principal: Annotated[str, typer.Option(help="Whom --acls is for.")] = "User:pointsman",
+    overlay: Overlays = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows the topics of a pipeline: partitions, records, and how far the pipeline is behind.
+
+    `run` creates the topics that it writes; the source topics are yours, or --create makes them.
+
+    Examples:
+
+      pointsman topics
+
+      pointsman topics payments.yaml --create --partitions 12
+
+      pointsman topics --acls --principal User:payments
+    """
+    document = _load(pipeline, overlay)
+    if acls:
+        _show_rights(document, principal, as_json)
+        return
+    from pointsman.bus.topics import Topics
+
+    cluster = Topics(document.kafka)
+    created = _create(cluster, document, partitions) if create else []
+    found = cluster.describe(_roles(document))
+    behind: dict[str, int] = {}
+    for row in cluster.lag(_group(document), document.source.topics):
+        behind[row.topic] = behind.get(row.topic, 0) + row.lag
+    rows = [_row(name, role, found[name], behind) for name, role in _roles(document).items()]
+    if as_json:
+        write_json({"bootstrap": cluster.address, "topics": rows, "created": created})
+        return
+    for line in _table(rows, paint()):
+        say(line)
+    for name in created:
+        say(f"created {name}")
+    if any(row["partitions"] is None for row in rows):
+        say("'pointsman topics --create' creates what is missing")
+
+
+def _load(pipeline: Path, overlay: list[Path] | None) -> Document:
+    from pointsman.spec import load
+
+    return load(existing(pipeline), overlay or ())
+
+
+def _group(document: Document) -> str:
+    return document.kafka.get("group.id", document.pipeline)
+
+
+def _roles(document: Document) -> dict[str, str]:
+    """Each topic of the pipeline and what it is for."""
+    roles = dict.fromkeys(document.source.topics, "source")
+    return roles | {document.write.decisions: "decisions", document.write.dead_letters: "dead letters"}
+
+
+def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
+    """Creates missing source topics, then the others with as many partitions as the sources have."""
+    missing = [name for name, topic in cluster.describe(document.source.topics).items() if topic is None]
+    created = [name for name in missing if cluster.create(name, partitions)]
+    count = cluster.require_sources(document.source.topics)
+    written = (document.write.decisions, document.write.dead_letters)
+    return [*created, *cluster.ensure_derived(written, count)]
+
+
+def _row(name: str, role: str, topic: Topic | None, behind: Mapping[str, int]) -> dict[str, Any]:
+    row: dict[str, Any] = {"topic": name, "role": role, "partitions": None, "records": None, "lag": None}
+    if topic is not None:
+        row |= {"partitions": topic.partitions, "records": topic.records, "lag": behind.get(name)}
+        row["differs"] = [] if role == "source" else _differences(topic)
+    return row
+
+
+def _differences(topic: Topic) -> list[str]:
+    """What of a topic that somebody else made is not as Pointsman would have made it."""
+    from pointsman.bus.topics import DERIVED
+
+    shown = ((name, topic.config.get(name), wanted) for name, wanted in DERIVED.items())
+    return [
+        f"{name} is {value}, not {wanted}" for name, value, wanted in shown if value not in (None, wanted)
+    ]
+
+
+def _table(rows: Sequence[Mapping[str, Any]], colours: Paint) -> list[str]:
+    head = [colours(title, "title") for title in ("topic", "for", "partitions", "records", "lag", "")]
+    lines = [head]
+    for row in rows:
+        if row["partitions"] is None:
+            lines.append([colours(row["topic"], "name"), row["role"], colours("missing", "bad")])
+            continue
+        numbers = [str(row["partitions"]), f"{row['records']:,}"]
+        lag = "" if row["lag"] is None else f"{row['lag']:,}"
+        notes = colours("; ".join(row["differs"]), "warn")
+        lines.append([colours(row["topic"], "name"), row["role"], *numbers, lag, notes])
+    return columns(lines, indent="")
+
+
+def _show_rights(document: Document, principal: str, as_json: bool) -> None:
+    from pointsman.bus.rights import rights
+
+    needed: Sequence[Right] = rights(
+        group=_group(document),
+        sources=document.source.topics,
+        decisions=document.write.decisions,
+        dead_letters=document.write.dead_letters,
+    )
+    if as_json:
+        write_json(
+            [
+                {
+                    "role": right.role,
+                    "resource": right.resource,
+                    "name": right.name,
+                    "operations": list(right.operations),
+                    "command": right.command(principal),
+                }
+                for right in needed
+            ]
+        )
+        return
+    colours = paint()
+    role = ""
+    for right in needed:
+        if right.role != role:
+            role = right.role
+            say(colours(f"# {role}", "title"))
+        say(right.command(principal))
