@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,7 +29,8 @@ _PYTHON: Final[dict[str, type]] = {
 def fit(value: Any, declared: str, name: str = "") -> Any:
     """Returns `value` as its declared type has it, or a `Mistyped` that keeps it.
 
-    Null and `MISSING` stay. A double takes JSON's ints; a timestamp is RFC 3339 text; bytes are base64 text.
+    Null and `MISSING` stay. A double takes JSON's ints, an int takes whole doubles; a timestamp is RFC 3339
+    text or milliseconds since 1970; bytes are base64 text.
 
     Args:
         value: As it stands in the event, or already converted.
@@ -43,18 +45,24 @@ def fit(value: Any, declared: str, name: str = "") -> Any:
     if kind is _PYTHON.get(declared):
         return value
     match declared:
-        case "int" if kind is int and INT_MIN <= value <= INT_MAX:
-            return value
+        case "int" if kind is int or (kind is float and value.is_integer()):
+            if INT_MIN <= value <= INT_MAX:
+                return int(value)
         case "double" if kind is float or kind is int:
             try:
                 return float(value)
             except OverflowError:
-                pass
+                return math.inf if value > 0 else -math.inf
         case "map" if isinstance(value, Mapping):
             return value
         case "timestamp" if kind is str:
             try:
                 return parse_timestamp(value)
+            except EvalError:
+                pass
+        case "timestamp" if kind is int or (kind is float and math.isfinite(value)):
+            try:
+                return Timestamp.from_ms(int(value))
             except EvalError:
                 pass
         case "bytes" if kind is str:

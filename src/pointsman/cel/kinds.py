@@ -1,8 +1,8 @@
 """What kind of value a node gives, as far as it is certain.
 
 The checker's own types are no help here: names are `dyn` to it, and it takes `x + 1` for an int where `x`
-may hold a double. A kind is certain: the node gives a value of this kind or raises, except that a slot may also
-hold null (and, before it is looked at, be missing or mistyped).
+may hold a double. A kind is certain: the node gives a value of this kind or raises, except that a slot may
+also hold null (and, before it is looked at, be missing or mistyped).
 """
 
 from __future__ import annotations

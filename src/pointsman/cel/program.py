@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from pointsman.base.errors import EvalError
 from pointsman.cel.check import Checker, Rejected
+from pointsman.cel.complaints import translate
 from pointsman.cel.fields import fit
 from pointsman.cel.kinds import kind_of
-from pointsman.cel.lint import explain, lint
+from pointsman.cel.lint import lint
 from pointsman.cel.problems import ExpressionErrors, Problem
+from pointsman.cel.pythonisms import CONSTANTS
 from pointsman.cel.render import Exact, Function
 from pointsman.cel.render_fast import Fast
-from pointsman.cel.resolve import TYPES, Has, Logic, OptionalSlot, Slot, World, children, resolve
+from pointsman.cel.resolve import TYPES, Logic, Slot, World, children, resolve
 from pointsman.cel.tokens import limits, too_deep
 from pointsman.cel.tree import Call, Const, ListNode, Node, Tree
 from pointsman.cel.values import MISSING
@@ -30,7 +32,8 @@ class Scope:
 
     Attributes:
         variables: Root name → type: `string int double bool timestamp bytes list map dyn`.
-        members: Root → its declared members and their types. The static members of a root named here, even with
+        members: Root → its declared members and their types. The static members of a root named here, even
+            with
             no member declared, are slots of their own: `event.amount`. Other roots are read whole.
         aliases: Bare name → (root, member).
         open: The root to which an undeclared bare name resolves; None where that is a mistake.
@@ -80,7 +83,8 @@ class Inline:
     Attributes:
         fast: A Python expression over the slots' locals: right, or it raises.
         exact: The expression to evaluate after `fast` raised; None where it could only raise again.
-        constants: Names in both texts besides the slots, for the generated function's globals. A name stands for
+        constants: Names in both texts besides the slots, for the generated function's globals. A name stands
+            for
             the same thing in every program.
     """
 
@@ -115,7 +119,8 @@ class Program:
         text: As written.
         result: The kind of value it gives, or `dyn` where that is not certain before the event is there.
         reads: The slots it uses: `event.amount` for a member, `event` for a whole root.
-        equalities: Top-level `&&` terms `path == "a"` and `path in ["a", "b"]`, as (path, constants): if the slot
+        equalities: Top-level `&&` terms `path == "a"` and `path in ["a", "b"]`, as (path, constants): if the
+            slot
             holds another string, the whole is false.
         warnings: What the lint finds odd without refusing it.
     """
@@ -194,13 +199,16 @@ class Program:
         return steps
 
 
-def compile(text: str, scope: Scope, want: str | None = None) -> Program:
+def compile(  # noqa: A001  # CEL has no other word for it, and callers import it by name
+    text: str, scope: Scope, want: str | None = None
+) -> Program:
     """Returns the compiled expression.
 
     Args:
         text: CEL.
         scope: The names it may use.
-        want: The type it must give: `bool`, `string`, …; None where any will do. With `bool`, any other value at
+        want: The type it must give: `bool`, `string`, …; None where any will do. With `bool`, any other value
+            at
             run time is an error.
 
     Raises:
@@ -212,7 +220,7 @@ def compile(text: str, scope: Scope, want: str | None = None) -> Program:
     tree, world = _check(text, scope)
     try:
         root = resolve(tree, world)
-        problems = lint(text, root, scope, want)
+        problems = lint(text, root, world.members, scope.closed, want)
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors:
             raise ExpressionErrors(text, errors)
@@ -230,7 +238,8 @@ def _check(text: str, scope: Scope) -> tuple[Tree, World]:
         except Rejected as rejected:
             fresh = _undeclared(text, rejected) - set(names) if scope.open is not None else set()
             if not fresh:
-                raise ExpressionErrors(text, explain(text, rejected, scope)) from None
+                problems = translate(text, rejected, scope.variables, world.aliases)
+                raise ExpressionErrors(text, problems) from None
             world = World(
                 world.variables,
                 world.members,
@@ -245,10 +254,10 @@ def _undeclared(text: str, rejected: Rejected) -> set[str]:
     for offset, words in rejected.complaints:
         before, _, rest = words.partition("undeclared reference to '")
         name = rest.partition("'")[0].partition(".")[0]
-        if not before and name and text.startswith(name, offset):
-            if not text[offset + len(name) :].lstrip().startswith("("):
-                names.add(name)
-    return names
+        called = text[offset + len(name) :].lstrip().startswith("(")
+        if not before and name and text.startswith(name, offset) and not called:
+            names.add(name)
+    return names - CONSTANTS.keys()
 
 
 def describe(error: BaseException) -> str:
@@ -312,7 +321,7 @@ def _equalities(root: Node) -> list[tuple[str, frozenset[str]]]:
         if term.function == "_==_" and isinstance(right, Const) and right.value.__class__ is str:
             found.append((left.path, frozenset({right.value})))
         elif term.function == "@in" and isinstance(right, ListNode) and not right.optional:
-            values = [part.value if isinstance(part, Const) else None for part in right.elements]
-            if values and all(value.__class__ is str for value in values):
+            values = [part.value for part in right.elements if isinstance(part, Const)]
+            if len(values) == len(right.elements) and all(value.__class__ is str for value in values):
                 found.append((left.path, frozenset(values)))
     return found

@@ -1,8 +1,8 @@
 """Resolved tree → a Python expression with CEL's exact meaning.
 
-Two renderers walk the same tree. `Exact` writes every operator as a call that knows all of CEL: errors absorbed
-by `&&` and `||`, types told apart, messages for people. `Fast` (render_fast.py) overrides what Python's own
-operators do equally well, and may raise where `Exact` would still find a value.
+Two renderers walk the same tree. `Exact` writes every operator as a call that knows all of CEL: errors
+absorbed by `&&` and `||`, types told apart, messages for people. `Fast` (render_fast.py) overrides what
+Python's own operators do equally well, and may raise where `Exact` would still find a value.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Exact:
     """Writes one expression.
 
     Attributes:
-        constants: What the written text names, besides slots: functions and values. A name always stands for the
+        constants: What the written text names, besides slots: functions and values. A name always stands for
+            the
             same thing, in whatever expression.
         loops: Whether the text counts steps, and so needs `steps` in scope.
     """

@@ -1,9 +1,10 @@
 """Resolved tree → the fast Python expression: right, or it raises.
 
-What Python's operators do as CEL does, given what is known of the operands, is written with them: `amount > 1000`
-for a declared double is just that. A slot may also hold null, a missing or a mistyped field: on these Python's
-operators raise by themselves, or give what CEL gives. For an undeclared field a class check stands before what
-Python would get wrong, bools being ints to it. Whatever raises is evaluated again by the exact expression.
+What Python's operators do as CEL does, given what is known of the operands, is written with them: `amount >
+1000` for a declared double is just that. A slot may also hold null, a missing or a mistyped field: on these
+Python's operators raise by themselves, or give what CEL gives. For an undeclared field a class check stands
+before what Python would get wrong, bools being ints to it. Whatever raises is evaluated again by the exact
+expression.
 """
 
 from __future__ import annotations

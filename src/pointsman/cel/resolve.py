@@ -1,8 +1,8 @@
 """Names become slots, macros become loops: the tree that the lint and the renderer read.
 
 The library hands over macros as folds with an accumulator, names as text, and chains of `&&` as a balanced
-tree. Here each gets its own node again. A *slot* is a value that the host hands in: a root such as `now`, or a
-member of a root such as `event.amount`.
+tree. Here each gets its own node again. A *slot* is a value that the host hands in: a root such as `now`, or
+a member of a root such as `event.amount`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pointsman.cel.tree import Call, Const, Fold, ListNode, MapNode, Message, Na
 from pointsman.cel.values import TypeValue
 
 __all__ = [
+    "NAMESPACES",
     "TYPES",
     "Bind",
     "Build",
@@ -143,10 +144,10 @@ class World:
     aliases: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     container: str = ""
 
-    def slot(self, node: Node, root: str, member: str) -> Slot:
-        """Returns the slot of a split root's member."""
+    def slot(self, node: Node, root: str, member: str, at: int | None = None) -> Slot:
+        """Returns the slot of a split root's member; `at` is where the root's name stands, if it does."""
         kind = self.members.get(root, {}).get(member, "dyn")
-        return Slot(node.id, node.at, node.type, f"{root}.{member}", kind)
+        return Slot(node.id, node.at if at is None else at, node.type, f"{root}.{member}", kind)
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -240,7 +241,7 @@ class _Resolver:
                     return found
         operand = self.node(node.operand, local)
         if isinstance(operand, Slot) and operand.path in self.world.members:
-            slot = self.world.slot(node, operand.path, node.field)
+            slot = self.world.slot(node, operand.path, node.field, operand.at)
             return Has(node.id, node.at, node.type, slot) if node.test else slot
         node.operand = operand
         return node
@@ -270,7 +271,7 @@ class _Resolver:
             return None
         if not (isinstance(key, Const) and isinstance(key.value, str)):
             return None
-        slot = self.world.slot(node, root.path, key.value)
+        slot = self.world.slot(node, root.path, key.value, root.at)
         if node.function == "_[_]":
             return slot
         if node.function == "@in":

@@ -87,5 +87,5 @@ def _too_deep(tokens: Sequence[Token]) -> Problem | None:
 
 def too_deep(at: int = 0) -> Problem:
     """Returns the problem of a text nested deeper than it is read."""
-    hint = "give the inner part a name of its own under enrich; a long sum or concatenation nests too: group it with ( )"
+    hint = "give the inner part a name of its own under enrich; a long sum nests too: group it with ( )"
     return Problem(at, 1, "E305", "the expression is nested too deeply: at most 32 levels are read", hint)

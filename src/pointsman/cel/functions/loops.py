@@ -1,19 +1,18 @@
-"""What macros run: quantifiers that absorb errors, and builders of lists and maps, within a budget of steps."""
+"""What macros run: quantifiers, and builders of lists and maps, within a budget of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pointsman.base.errors import EvalError
-from pointsman.cel.functions.operators import Exhausted, boolean, fits, make_map, no_overload
+from pointsman.cel.functions.operators import Exhausted, boolean, make_map, no_overload
 from pointsman.cel.values import Optional, key_out
 
 __all__ = [
     "Steps",
+    "bounded",
     "build_list",
     "build_map",
-    "bounded",
     "every",
     "items",
     "just_one",
@@ -47,7 +46,8 @@ Body = Callable[[Any], Any]
 def items(value: Any) -> list[Any]:
     """Returns what a macro of one variable runs over: elements, or keys."""
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]  # its class was just compared
+        found: list[Any] = value
+        return found
     if isinstance(value, Mapping):
         return [key_out(key) for key in value]
     raise no_overload("a macro", value)
@@ -79,7 +79,7 @@ def _quantify(steps: Steps, over: list[Any], body: Body, decisive: bool) -> bool
         try:
             value = body(element)
             if value is decisive:
-                return decisive
+                return bool(decisive)
             if value is not (not decisive):
                 boolean(value)
         except Exhausted:
@@ -139,5 +139,5 @@ def bounded(value: Any) -> Any:
             left -= len(top)
             if left < 0:
                 raise Exhausted(f"the expression builds a value of more than {STEP_LIMIT} elements")
-            waiting.extend(top if top.__class__ is list else top.values())
+            waiting.extend(top.values() if isinstance(top, Mapping) else top)
     return value

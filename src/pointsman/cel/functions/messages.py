@@ -90,16 +90,14 @@ def _wrapper(kind: str, given: Mapping[str, Any]) -> Any:
 def _value(given: Mapping[str, Any]) -> Any:
     if not given:
         return None
-    ((name, value),) = given.items() if len(given) == 1 else ((None, None),)
-    if name not in _VALUES:
+    name, value = next(iter(given.items()))
+    if name not in _VALUES or len(given) > 1:
         raise EvalError("a Value holds exactly one of " + ", ".join(_VALUES))
     if name == "null_value":
         return None
     if value.__class__ is not _VALUES[name]:
         raise no_overload(f"field '{name}'", value)
-    if name == "struct_value":
-        return {key: _json(content) for key, content in value.items()}
-    return [_json(element) for element in value] if name == "list_value" else value
+    return _json(value) if name in ("struct_value", "list_value") else value
 
 
 def _json(value: Any) -> Any:

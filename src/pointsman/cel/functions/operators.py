@@ -228,7 +228,7 @@ def _absorb(terms: tuple[Callable[[], Any], ...], decisive: bool) -> bool:
         try:
             value = term()
             if value is decisive:
-                return decisive
+                return bool(decisive)
             if value is not (not decisive):
                 boolean(value)
         except Exhausted:
@@ -396,9 +396,7 @@ def add(a: Any, b: Any) -> Any:
             return _uint(int(a) + int(b))
         if left is Duration:
             return _span(a.ns + b.ns)
-    elif left is Timestamp and right is Duration:
-        return Timestamp.checked(a.ns + b.ns)
-    elif left is Duration and right is Timestamp:
+    elif (left is Timestamp and right is Duration) or (left is Duration and right is Timestamp):
         return Timestamp.checked(a.ns + b.ns)
     raise no_overload("+", a, b)
 

@@ -36,7 +36,7 @@ def of_non_zero(value: Any) -> Optional:
 
 def _optional(value: Any, name: str) -> Optional:
     if value.__class__ is Optional:
-        return value  # type: ignore[no-any-return]  # its class was just compared
+        return value
     raise no_overload(f"{name}()", value)
 
 

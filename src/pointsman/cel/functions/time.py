@@ -100,7 +100,7 @@ def parse_duration(text: str) -> Duration:
 def timestamp(value: Any) -> Timestamp:
     """Returns `timestamp(value)`: of RFC 3339 text, or of seconds since the epoch."""
     if value.__class__ is Timestamp:
-        return value  # type: ignore[no-any-return]  # its class was just compared
+        return value
     if value.__class__ is str:
         return parse_timestamp(value)
     if value.__class__ is int:
@@ -111,7 +111,7 @@ def timestamp(value: Any) -> Timestamp:
 def duration(value: Any) -> Duration:
     """Returns `duration(value)`: of text such as `1h30m`, or of seconds."""
     if value.__class__ is Duration:
-        return value  # type: ignore[no-any-return]  # its class was just compared
+        return value
     if value.__class__ is str:
         return parse_duration(value)
     if value.__class__ is int:
