@@ -15,8 +15,11 @@ from pointsman.base.errors import InvalidReply, ModelError, ModelTimeout
 from pointsman.base.hooks import load
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.jsonlike import jsonlike
+from pointsman.model.plain import plain, plain_event
 
 __all__ = ["PythonModel"]
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 @models.add("python")
@@ -78,12 +81,14 @@ class PythonModel:
 
     def predict(self, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
         """Calls the function once with all rows."""
-        names = self._names
-        inputs: list[Any] = (
-            list(rows) if names is None else [dict(zip(names, row, strict=True)) for row in rows]
-        )
+        inputs = [plain_event(row) if isinstance(row, dict) else self._named(row) for row in rows]
         replies = self._hook(inputs) if self._loops is None else self._awaited(self._loops, inputs)
         return checked(replies, len(rows))
+
+    def _named(self, row: Sequence[Any]) -> dict[str, Any]:
+        """The inputs by name."""
+        values = row if _SCALARS.issuperset(map(type, row)) else map(plain, row)
+        return dict(zip(self._names or (), values, strict=True))
 
     def _awaited(self, loops: _Loops, inputs: list[Any]) -> Any:
         try:
