@@ -1,6 +1,7 @@
 """Every metric and every log line this package emits: name, unit, meaning. Nothing else names one.
 
-Components emit neither; the runner counts at the door of each role, once per batch, and says what happened to the process.
+Components emit neither; the runner counts at the door of each role, once per batch, and says what becomes of
+the process.
 Metric names read `pointsman_<noun>_<unit>[_total]`.
 """
 
@@ -154,6 +155,7 @@ LOGS: Final = _logs(
         "What happened since the last such line.",
         ("events", "rate", "decisions", "dead_letters", "failures", "lag", "in_flight"),
     ),
+    Log("waiting", "info", "The run cannot begin yet.", ("why",)),
     Log("partitions_assigned", "info", "Partitions came to a worker.", ("partitions", "worker")),
     Log(
         "partitions_revoked",
@@ -176,9 +178,9 @@ LOGS: Final = _logs(
     Log("resumed", "info", "Consuming goes on.", ("in_flight", "bytes", "worker")),
     Log("table_reloaded", "info", "A table's file changed and was read again.", ("table", "rows", "worker")),
     Log(
-        "table_stale",
+        "table_note",
         "warning",
-        "A table's file changed and cannot be read; the old rows stay.",
+        "A table's file cannot be read or repeats keys.",
         ("table", "problem", "worker"),
     ),
     Log(

@@ -1,8 +1,8 @@
 """From a batch to what is written: decided at once, models called, effects released in order per key.
 
-A batch whose models answer within a few milliseconds goes through whole; nothing is remembered of its events. Otherwise
-what is done is written at once, and only events that wait, for their model or for an earlier event of their key, are
-remembered one by one until they are written or their partition goes to another worker.
+A batch whose models answer within a few milliseconds goes through whole; nothing is remembered of its events.
+Otherwise what is done is written at once, and only events that wait, for their model or for an earlier event
+of their key, are remembered one by one until they are written or their partition goes to another worker.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pointsman.base.records import Batch, DeadLetter, SourceRecord
 from pointsman.engine.decide import Call, Decided
 from pointsman.model.pool import Ticket
+from pointsman.runner.headers import HeadersFor
 from pointsman.runner.letters import unwritable
 from pointsman.runner.order import Key, KeyOrder, Waiting
 from pointsman.runner.partitions import Partition
@@ -75,10 +76,14 @@ class Flow:
         bytes: Bytes of their values.
     """
 
-    def __init__(self, engine: Engine, sink: Sink, *, patience: float) -> None:
+    def __init__(
+        self, engine: Engine, sink: Sink, *, patience: float, headers: HeadersFor | None = None
+    ) -> None:
         """Args:
         patience: Seconds a batch waits for its models before the next one is taken.
+        headers: Makes the headers of decision records; None makes none.
         """
+        self._make_headers = headers
         self._engine = engine
         self._sink = sink
         self._patience = patience
@@ -177,12 +182,14 @@ class Flow:
         """Writes those events of a batch that wait for nothing, in the batch's order."""
         values: Sequence[Any] = decided.values
         keys: Sequence[Key] = decided.keys
-        headers: Sequence[Any] | None = decided.headers
         if len(places) < len(values) or None in values:
             places = [i for i in places if values[i] is not None]
             keys = [keys[i] for i in places]
-            headers = headers and [headers[i] for i in places]
             values = [values[i] for i in places]
+        make, headers = self._make_headers, None
+        if make is not None:
+            came = decided.batch.headers
+            headers = [make(value, came[i]) for value, i in zip(values, places, strict=True)]
         refused = self._sink.write(keys, values, headers) if places else ()
         if refused or decided.dead:
             letters = [letter for _, letter in decided.dead]
@@ -216,10 +223,13 @@ class Flow:
         letters = [letter for e in free if (letter := e.flight.letters.get(e.index)) is not None]
         if told:
             values = [_value(entry) for entry in told]
-            headers = [_headers(entry) for entry in told]
-            refused = self._sink.write(
-                [entry.key for entry in told], values, headers if any(headers) else None
-            )
+            make, headers = self._make_headers, None
+            if make is not None:
+                headers = [
+                    make(value, e.flight.decided.batch.headers[e.index])
+                    for value, e in zip(values, told, strict=True)
+                ]
+            refused = self._sink.write([entry.key for entry in told], values, headers)
             letters += [unwritable(_record(told[n]), values[n]) for n in refused]
         if letters:
             self._sink.bury(letters)
@@ -232,11 +242,6 @@ class Flow:
 
 def _value(entry: Waiting) -> Any:
     return entry.flight.decided.values[entry.index]
-
-
-def _headers(entry: Waiting) -> Any:
-    headers = entry.flight.decided.headers
-    return headers and headers[entry.index]
 
 
 def _record(entry: Waiting) -> SourceRecord:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pointsman.base.clock import Clock, SystemClock
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Snapshot
 
@@ -19,7 +20,8 @@ class Report:
     Attributes:
         joined: Whether it is a member of the group and was told its partitions, be they none.
         partitions: How many it has.
-        idle: Seconds since the last event, all partitions being at their end and nothing under way; None while busy.
+        idle: Seconds since the last event, where all partitions are at their end and nothing is under way;
+            None while busy.
     """
 
     snapshot: Snapshot = field(default_factory=dict)
@@ -57,8 +59,10 @@ class Link(Protocol):
         quota: Events it may take; None is without limit.
     """
 
-    say: Say
     quota: Any
+
+    @property
+    def say(self) -> Say: ...
 
     @property
     def stopping(self) -> bool: ...
@@ -72,12 +76,15 @@ class LocalLink:
 
     Attributes:
         last: The last report.
+        reported_at: When it came, on the monotonic clock.
     """
 
-    def __init__(self, say: Say, quota: Quota | None = None) -> None:
+    def __init__(self, say: Say, quota: Quota | None = None, clock: Clock | None = None) -> None:
         self.say = say
         self.quota = quota
         self.last = Report()
+        self._clock = clock or SystemClock()
+        self.reported_at = self._clock.monotonic()
         self._stop = threading.Event()
 
     @property
@@ -92,3 +99,4 @@ class LocalLink:
     def report(self, report: Report) -> None:
         """Keeps it."""
         self.last = report
+        self.reported_at = self._clock.monotonic()

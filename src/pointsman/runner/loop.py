@@ -20,6 +20,7 @@ from pointsman.base.errors import EnvironmentFault, PointsmanError
 from pointsman.bus.faults import fault
 from pointsman.runner.assignment import Assignment, names
 from pointsman.runner.flow import Engine, Flow
+from pointsman.runner.headers import HeadersFor
 from pointsman.runner.link import Link, Report
 from pointsman.runner.messages import batch_of, unreadable
 from pointsman.runner.metrics import Metrics
@@ -69,11 +70,13 @@ class Worker:
         pace: Pace,
         link: Link,
         metrics: Metrics,
+        headers: HeadersFor | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Args:
         topics: What to consume; all exist.
         config: Properties of the consumer.
+        headers: Makes the headers of decision records; None makes none.
         """
         self._writer = writer
         self._topics = list(topics)
@@ -82,7 +85,7 @@ class Worker:
         self._link = link
         self._metrics = metrics
         self._clock = clock or SystemClock()
-        self._flow = Flow(engine, writer, patience=pace.patience)
+        self._flow = Flow(engine, writer, patience=pace.patience, headers=headers)
         self._partitions = Assignment(metrics, link.say)
         self._consumer = Consumer({**config, "on_commit": self._partitions.committed})
         self._stash: list[Any] = []
@@ -230,8 +233,8 @@ class Worker:
         while not self._writer.flush(0.5):
             if end is not None and self._clock.monotonic() >= end:
                 raise EnvironmentFault(
-                    f"{len(self._writer):,} records were not acknowledged within {seconds:.0f} s: is the broker "
-                    "up? Nothing is lost: their events will be decided again"
+                    f"{len(self._writer):,} records were not acknowledged within {seconds:.0f} s: is the "
+                    "broker up? Nothing is lost: their events will be decided again"
                 )
             self._serve()
             self._report(self._clock.monotonic())

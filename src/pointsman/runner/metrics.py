@@ -11,7 +11,7 @@ __all__ = ["Metrics", "Snapshot", "expose", "merge", "total", "without_gauges"]
 
 Labels = tuple[str, ...]
 Snapshot = dict[str, dict[Labels, "float | list[float]"]]
-"""Metric name → label values → number; for a histogram the counts of each bucket, of the rest, and the sum."""
+"""Metric name → label values → number; for a histogram the count of each bucket, of the rest, and the sum."""
 
 
 class Metrics:

@@ -10,8 +10,8 @@ __all__ = ["Partition"]
 class Partition:
     """One assignment of one partition.
 
-    A partition that comes back is a new object, so that results which belong to the old assignment are told apart by
-    `owned`. Offsets are taken in rising order; only those that have to wait are remembered one by one.
+    A partition that comes back is a new object, so that results which belong to the old assignment are told
+    apart by `owned`. Offsets are taken in rising order; only those that wait are remembered one by one.
 
     Attributes:
         owned: False once the partition was revoked or lost.

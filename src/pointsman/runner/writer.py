@@ -1,37 +1,29 @@
-"""Decision records and dead letters to Kafka: handed over batch by batch, acknowledged before offsets are committed."""
+"""Decision records and dead letters to Kafka: handed over by the batch, acknowledged before a commit."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pointsman.base.errors import EnvironmentFault
 from pointsman.base.records import DeadLetter
+from pointsman.bus.faults import fault
 from pointsman.runner.letters import kafka_headers
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
 
-__all__ = ["Target", "Writer", "undeliverable"]
-
-_ROOM = 512
-"""Bytes that a record may need besides key and value."""
+__all__ = ["Target", "Writer"]
 
 
+@dataclass(frozen=True, slots=True)
 class Target:
-    """A topic, and how large a record it takes.
+    """A topic, and the bytes of the largest record that it takes."""
 
-    Attributes:
-        largest: Bytes of a value that are surely taken.
-    """
-
-    __slots__ = ("largest", "topic")
-
-    def __init__(self, topic: str, max_message_bytes: int) -> None:
-        self.topic = topic
-        self.largest = max_message_bytes - _ROOM
+    topic: str
+    largest: int
 
 
 class Writer:
@@ -45,15 +37,14 @@ class Writer:
         self, config: Mapping[str, Any], decisions: Target, dead_letters: Target, metrics: Metrics
     ) -> None:
         """Args:
-        config: Properties of the client; delivery is reported on errors only.
+        config: Properties of the client, as `bus.client.client_config` makes them.
         """
         self._most_records = int(config["queue.buffering.max.messages"])
         self._most_bytes = (
             int(config["queue.buffering.max.kbytes"]) * 512
         )  # half of it: the client counts more
-        self._producer = Producer(
-            {**config, "on_delivery": self._reported, "delivery.report.only.error": True}
-        )
+        self._producer = Producer({**config, "on_delivery": self._reported})
+        self._config = config
         self._decisions = decisions
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -100,14 +91,14 @@ class Writer:
             EnvironmentFault: Kafka does not take them.
         """
         for letter in letters:
-            record = letter.record
-            size = len(record.value or b"") + len(record.key or b"")
+            record, headers = letter.record, kafka_headers(letter)
+            size = sum(
+                len(part or b"") for part in (record.value, record.key, *(value for _, value in headers))
+            )
+            if size > self._dead_letters.largest:
+                raise self._too_large(self._dead_letters.topic)
             self._produce(
-                self._dead_letters.topic,
-                record.value,
-                record.key,
-                kafka_headers(letter),
-                max(record.timestamp, 0),
+                self._dead_letters.topic, record.value, record.key, headers, max(record.timestamp, 0)
             )
             self.bytes += size
             self._metrics.count("pointsman_dead_letters_total", 1, letter.reason)
@@ -143,11 +134,21 @@ class Writer:
 
     def _check(self) -> None:
         if self._failure is not None:
-            error, topic = self._failure
-            raise undeliverable(error, topic)
+            raise self._fault(*self._failure)
+
+    def _fault(self, error: KafkaError, topic: str) -> EnvironmentFault:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return self._too_large(topic)
+        return fault(error, self._config, f"cannot write to {topic}", topic)
+
+    def _too_large(self, topic: str) -> EnvironmentFault:
+        return EnvironmentFault(
+            f"a record is larger than the topic {topic} takes: raise its max.message.bytes and start again; "
+            "nothing is lost"
+        )
 
     def _produce_batch(self, keys: Sequence[Key], values: Sequence[bytes], size: int) -> None:
-        """Hands over decision records without headers, all at once where the client's queue surely takes them."""
+        """Hands over records without headers, all at once where the client's queue surely takes them."""
         topic = self._decisions.topic
         if len(self._producer) + len(values) > self._most_records or self.bytes + size > self._most_bytes:
             for key, value in zip(keys, values, strict=True):
@@ -155,7 +156,8 @@ class Writer:
             return
         messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
         if self._producer.produce_batch(topic, messages) < len(messages):
-            raise undeliverable(next(m["_error"] for m in messages if "_error" in m), topic)
+            refused: Any = next(m["_error"] for m in messages if "_error" in m)
+            raise self._fault(refused, topic)
 
     def _produce(
         self, topic: str, value: bytes | None, key: Key, headers: Sequence[Any], timestamp: int
@@ -169,26 +171,4 @@ class Writer:
                 self._producer.poll(0.1)
                 self._check()
             except KafkaException as error:
-                raise undeliverable(error.args[0], topic) from error
-
-
-def undeliverable(error: KafkaError, topic: str) -> EnvironmentFault:
-    """What a record that cannot be delivered means to people."""
-    code = error.code()
-    if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-        return EnvironmentFault(
-            f"this user may not write to the topic {topic}: grant it the right Write on it "
-            "('pointsman topics --acls' lists what each role needs)"
-        )
-    if code == KafkaError.MSG_SIZE_TOO_LARGE:
-        return EnvironmentFault(
-            f"a record is larger than the topic {topic} takes: raise its max.message.bytes"
-        )
-    if code in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
-        return EnvironmentFault(f"the topic {topic} is gone: 'pointsman topics' creates it")
-    if code == KafkaError._MSG_TIMED_OUT:
-        return EnvironmentFault(
-            f"records for {topic} were not acknowledged in time (message.timeout.ms): is the broker up? "
-            "Nothing is lost: offsets were not committed beyond what was written"
-        )
-    return EnvironmentFault(f"writing to the topic {topic} failed: {error.str()}")
+                raise self._fault(error.args[0], topic) from error

@@ -1,0 +1,130 @@
+"""`pointsman run`: decides the events of a topic, or of a file."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pointsman.base.errors import UsageError
+from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
+from pointsman.cli.screen import is_terminal, say, warn, write_json
+
+if TYPE_CHECKING:
+    from pointsman.runner.native import Summary
+
+__all__ = ["run"]
+
+
+def run(
+    pipeline: Pipeline = DEFAULT_PIPELINE,
+    overlay: Overlays = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the work.")] = 1,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="earliest|latest|TIME",
+            help="Begin there; by default at the committed offset, else the earliest.",
+        ),
+    ] = None,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="End after so long at the end of all partitions."),
+    ] = None,
+    max_events: Annotated[int | None, typer.Option(min=1, help="End after so many events.")] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Decide the events of a file, one a line, with no broker; - is standard input.",
+        ),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Serve /metrics, /healthz and /readyz on this port of 127.0.0.1."
+        ),
+    ] = None,
+    instance: Annotated[
+        str | None, typer.Option(help="Names this deployment among several; the host's name by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decides events: enriches them, picks a model for each, calls it, writes the decision.
+
+    Goes on until Ctrl-C or SIGTERM, which finish what was taken and commit it; a second Ctrl-C ends at once.
+    With --events decisions go to standard output and dead letters to standard error, one JSON object a line.
+
+    Examples:
+
+      pointsman run
+
+      pointsman run payments.yaml --workers 4 --metrics-port 9400
+
+      pointsman run --from 2026-01-31T12:00:00Z --until-idle 5
+
+      pointsman run --events events.jsonl > decisions.jsonl
+    """
+    path = existing(pipeline)
+    if events is not None:
+        _refuse_with_events(begin=begin, until_idle=until_idle, metrics_port=metrics_port, workers=workers)
+        _run_file(path, overlay, events, max_events)
+        return
+    from pointsman.runner.native import run as run_native
+    from pointsman.runner.settings import Settings
+    from pointsman.spec import load
+
+    settings = Settings(
+        path=path,
+        overlays=tuple(overlay or ()),
+        workers=workers,
+        begin=begin,
+        until_idle=until_idle,
+        max_events=max_events,
+        instance=instance or socket.gethostname(),
+        metrics_port=metrics_port,
+        as_json=as_json,
+    )
+    watch = not as_json and is_terminal(sys.stdout) and is_terminal(sys.stderr)
+    summary = run_native(load(path, settings.overlays), settings, watch=watch)
+    if as_json:
+        write_json(asdict(summary))
+    elif watch:
+        say(_told(summary))
+
+
+def _refuse_with_events(*, workers: int, **options: Any) -> None:
+    """Options that mean something only with a broker."""
+    given = [name for name, value in options.items() if value is not None]
+    given += ["workers"] if workers > 1 else []
+    if given:
+        name = "from" if given[0] == "begin" else given[0].replace("_", "-")
+        raise UsageError(f"--{name} is for a topic and --events is a file: leave one of them out")
+
+
+def _run_file(path: Path, overlay: list[Path] | None, events: str, max_events: int | None) -> None:
+    from pointsman.runner.file import run_file
+    from pointsman.runner.monitor import numbers
+    from pointsman.spec import load
+
+    metrics = run_file(load(path, tuple(overlay or ())), events, most=max_events)
+    if is_terminal(sys.stderr):
+        found = numbers(metrics.snapshot())
+        warn(
+            f"{found['events']:,} events: {found['decisions']:,} decisions, {found['dead_letters']:,} dead letters"
+        )
+
+
+def _told(summary: Summary) -> str:
+    """What a run did, in a line."""
+    rate = summary.events / summary.seconds if summary.seconds else 0.0
+    skipped = f", {summary.skipped:,} skipped" if summary.skipped else ""
+    return (
+        f"{summary.events:,} events in {summary.seconds:.1f} s ({rate:,.0f} a second): "
+        f"{summary.decisions:,} decisions, {summary.dead_letters:,} dead letters{skipped}"
+    )

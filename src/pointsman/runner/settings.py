@@ -1,0 +1,35 @@
+"""What `pointsman run` was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A run; handed to its worker processes as it is.
+
+    Attributes:
+        path: The document.
+        overlays: Documents merged over it.
+        workers: Processes; with one the run is a single process.
+        begin: `--from`; None goes on at the committed offsets.
+        until_idle: End after so many seconds at the end of all partitions; None goes on.
+        max_events: End after so many events; None goes on.
+        instance: Names this deployment among several of one pipeline.
+        metrics_port: Where metrics are served; None serves none, 0 takes any free port.
+        as_json: Log lines and the summary as JSON.
+    """
+
+    path: Path
+    overlays: tuple[Path, ...] = ()
+    workers: int = 1
+    begin: str | None = None
+    until_idle: float | None = None
+    max_events: int | None = None
+    instance: str = "local"
+    metrics_port: int | None = None
+    as_json: bool = False

@@ -1,0 +1,172 @@
+"""Before the first event: the topics exist, the broker answers, and `--from` has been seen to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pointsman.base.errors import EnvironmentFault, Misfit, SpecError, UsageError
+from pointsman.bus.client import Role, client_config
+from pointsman.bus.faults import fault
+from pointsman.bus.topics import Topics
+from pointsman.runner.logs import Say
+from pointsman.runner.writer import Target
+from pointsman.spec.document import Document
+
+__all__ = ["Begin", "Ground", "group_of", "prepare", "reach", "rewind"]
+
+_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where a run begins, whatever was committed: `earliest`, `latest` or a time.
+
+    Attributes:
+        at_ms: Milliseconds since 1970; -1 is the end and 0 the beginning.
+    """
+
+    at_ms: int
+
+    @classmethod
+    def parse(cls, text: str) -> Begin:
+        """What `--from` says; raises UsageError where it says nothing that we know."""
+        if text in ("earliest", "latest"):
+            return cls(0 if text == "earliest" else -1)
+        if text.isascii() and text.isdigit():
+            return cls(int(text))
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            raise UsageError(
+                "--from is earliest, latest, a time such as 2026-01-31T12:00:00Z, or milliseconds "
+                f"since 1970, not '{text}'"
+            ) from None
+        # A time without a zone is UTC, so that a command means the same on every machine.
+        return cls(int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a run stands on.
+
+    Attributes:
+        partitions: How many each source topic has.
+    """
+
+    partitions: int
+    decisions: Target
+    dead_letters: Target
+
+
+def group_of(document: Document) -> str:
+    """The consumer group's name."""
+    return document.kafka.get("group.id", document.pipeline)
+
+
+def reach(document: Document) -> Topics:
+    """The cluster, once a broker has answered.
+
+    Raises:
+        EnvironmentFault: Nobody answers, or refuses.
+        SpecError: A property under `kafka` is wrong.
+    """
+    roles: tuple[Role, ...] = ("consumer", "producer")
+    try:
+        for role in roles:
+            client_config(document.kafka, document.profile, role, pipeline=document.pipeline)
+        return Topics(document.kafka)
+    except Misfit as misfit:
+        place = document.where(misfit.path or ("kafka",))
+        raise SpecError([place.finding(misfit.code, str(misfit), misfit.hint)]) from None
+
+
+def prepare(document: Document, cluster: Topics) -> Ground:
+    """Finds the source topics and makes the topics that the pipeline writes where they are missing.
+
+    Raises:
+        EnvironmentFault: A source topic is missing, or this user lacks a right.
+    """
+    write = document.write
+    partitions = cluster.require_sources(document.source.topics)
+    cluster.ensure_derived((write.decisions, write.dead_letters), partitions)
+    return Ground(
+        partitions,
+        Target(write.decisions, cluster.largest_record([write.decisions])),
+        Target(write.dead_letters, cluster.largest_record([write.dead_letters])),
+    )
+
+
+def rewind(document: Document, cluster: Topics, begin: Begin, say: Say) -> None:
+    """Sets the group's committed offsets, so that every worker, now or after a rebalance, goes on from there.
+
+    Raises:
+        EnvironmentFault: Members of the group are still at work, or this user lacks a right.
+    """
+    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+    group, kafka, admin = group_of(document), document.kafka, cluster.admin
+    _wait_until_empty(admin, kafka, group, say)
+    found = _offsets(admin, kafka, document.source.topics, begin)
+    places = [TopicPartition(topic, number, offset) for (topic, number), offset in found.items()]
+    try:
+        admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])[group].result()
+    except KafkaException as error:
+        raise fault(error.args[0], kafka, f"cannot set the offsets of the group {group}", group) from error
+
+
+def _wait_until_empty(admin: Any, kafka: Mapping[str, str], group: str, say: Say) -> None:
+    """Offsets can be set only while nobody consumes; a killed worker counts until its session ends."""
+    from confluent_kafka import ConsumerGroupState, KafkaException
+
+    session = int(client_config(kafka, "throughput", "consumer")["session.timeout.ms"]) / 1000
+    end, said = time.monotonic() + session + 5.0, False
+    while True:
+        try:
+            state = admin.describe_consumer_groups([group], request_timeout=_SECONDS)[group].result().state
+        except KafkaException as error:
+            if error.args[0].name() == "GROUP_ID_NOT_FOUND":
+                return
+            raise fault(error.args[0], kafka, f"cannot look at the group {group}", group) from error
+        if state in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
+            return
+        if time.monotonic() >= end:
+            raise EnvironmentFault(
+                f"--from needs the group {group} to itself, and other workers consume in it: stop them first"
+            )
+        if not said:
+            say("waiting", why=f"the group {group} still has members")
+            said = True
+        time.sleep(0.2)
+
+
+def _offsets(
+    admin: Any, kafka: Mapping[str, str], topics: Sequence[str], begin: Begin
+) -> dict[tuple[str, int], int]:
+    """The offset of each partition that `begin` stands for; its end where all is older."""
+    from confluent_kafka import KafkaException, TopicPartition
+    from confluent_kafka import admin as kafka_admin
+
+    spec: Any = kafka_admin.OffsetSpec  # type: ignore[attr-defined]  # it is there, but not listed
+    try:
+        known = admin.list_topics(timeout=_SECONDS).topics
+        places = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+
+        def ask(spec: Any) -> dict[tuple[str, int], int]:
+            reply = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_SECONDS)
+            return {(p.topic, p.partition): future.result().offset for p, future in reply.items()}
+
+        if begin.at_ms == 0:
+            return ask(spec.earliest())
+        ends = ask(spec.latest())
+        if begin.at_ms < 0:
+            return ends
+        return {
+            place: ends[place] if offset < 0 else offset
+            for place, offset in ask(spec.for_timestamp(begin.at_ms)).items()
+        }
+    except KafkaException as error:
+        raise fault(error.args[0], kafka, "cannot find where to begin") from error

@@ -1,0 +1,197 @@
+"""A worker put together, the host, a producer and the loop; in this process or in one of its own."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pointsman.base.clock import SystemClock
+from pointsman.base.errors import PointsmanError
+from pointsman.bus.client import client_config
+from pointsman.runner.headers import headers_for
+from pointsman.runner.host import Host
+from pointsman.runner.link import Link, Report
+from pointsman.runner.logs import Say
+from pointsman.runner.loop import Pace, Worker
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.settings import Settings
+from pointsman.runner.start import Ground, prepare, reach
+from pointsman.runner.writer import Writer
+from pointsman.spec import load
+from pointsman.spec.document import Document
+
+__all__ = ["PACES", "SharedQuota", "serve", "work"]
+
+PACES = {
+    "throughput": Pace(batch=2000, commit=1.0, patience=0.010),
+    "latency": Pace(batch=500, commit=0.1, patience=0.003),
+}
+"""How a worker goes about it, by profile; the document's limits come on top."""
+
+_GC_YOUNG = 50_000
+"""Objects made between two collections: a batch makes thousands that live for milliseconds."""
+
+_TROUBLE_SECONDS = 5.0
+"""Between two log lines about a broker that does not answer; the client reports it ten times a second."""
+
+
+def serve(
+    document: Document, ground: Ground, settings: Settings, number: int, link: Link, *, alone: bool
+) -> None:
+    """Runs one worker of `document` until it ends.
+
+    Args:
+        number: Which of the run's workers it is, from 0.
+        alone: Whether it ends by itself when it has been idle long enough.
+
+    Raises:
+        PointsmanError: It cannot go on.
+    """
+    metrics = Metrics()
+    host = Host.open(document, metrics)
+    try:
+        host.keep_tables_fresh(link.say)
+        gc.freeze()
+        gc.set_threshold(_GC_YOUNG, 20, 100)
+        pace = replace(
+            PACES[document.profile],
+            in_flight=document.limits.in_flight,
+            bytes=document.limits.bytes,
+            until_idle=settings.until_idle if alone else None,
+        )
+        client = f"{document.pipeline}-{settings.instance}-{number}"
+        trouble = _sometimes(link.say)
+        writer = Writer(
+            _producer(document, ground, client, trouble), ground.decisions, ground.dead_letters, metrics
+        )
+        consumer = _consumer(document, settings, client, number, trouble)
+        headers = headers_for(document.write.headers)
+        Worker(host, writer, document.source.topics, consumer, pace, link, metrics, headers).run()
+    finally:
+        host.close()
+
+
+def _consumer(
+    document: Document, settings: Settings, client: str, number: int, trouble: Callable[[Any], None]
+) -> dict[str, Any]:
+    config = client_config(document.kafka, document.profile, "consumer", pipeline=document.pipeline)
+    if "group.instance.id" in config and settings.workers > 1:
+        config["group.instance.id"] += f"-{number}"
+    ends = {"enable.partition.eof": settings.until_idle is not None}
+    return {"error_cb": trouble, **config, **ends, "client.id": client}
+
+
+def _producer(
+    document: Document, ground: Ground, client: str, trouble: Callable[[Any], None]
+) -> dict[str, Any]:
+    config = client_config(document.kafka, document.profile, "producer", pipeline=document.pipeline)
+    smallest = min(ground.decisions.largest, ground.dead_letters.largest)
+    return {
+        "error_cb": trouble,
+        # A batch larger than its topic takes is refused whole, with the small records in it.
+        "batch.size": min(1_000_000, smallest),
+        **config,
+        "message.max.bytes": max(ground.decisions.largest, ground.dead_letters.largest),
+        "client.id": client,
+    }
+
+
+def _sometimes(say: Say) -> Callable[[Any], None]:
+    """Tells of the client's troubles, one every few seconds."""
+    clock, last = SystemClock(), [float("-inf")]
+
+    def trouble(error: Any) -> None:
+        now = clock.monotonic()
+        if now - last[0] >= _TROUBLE_SECONDS:
+            last[0] = now
+            say("broker_trouble", problem=error.str())
+
+    return trouble
+
+
+class SharedQuota:
+    """How many events a run may still take; shared by its processes."""
+
+    def __init__(self, left: Any) -> None:
+        """Args:
+        left: A `multiprocessing.Value`.
+        """
+        self._left = left
+
+    def take(self, most: int) -> int:
+        """Takes up to `most` events from what is left; returns how many."""
+        with self._left.get_lock():
+            taken: int = min(most, self._left.value)
+            self._left.value -= taken
+            return taken
+
+    def give_back(self, events: int) -> None:
+        """Returns what was taken and not used."""
+        with self._left.get_lock():
+            self._left.value += events
+
+
+class _PipeLink:
+    """A worker's end of the pipe to the supervisor; where the supervisor is gone, the worker ends too."""
+
+    def __init__(self, pipe: Connection, quota: SharedQuota | None) -> None:
+        self.quota = quota
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        threading.Thread(target=self._listen, name="pointsman-link", daemon=True).start()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker should finish, commit and leave."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Asks for the end."""
+        self._stop.set()
+
+    def say(self, name: str, **fields: Any) -> None:
+        """Has the supervisor write a log line."""
+        self.send("log", name, fields)
+
+    def report(self, report: Report) -> None:
+        """Says how the worker is."""
+        self.send("report", report)
+
+    def send(self, *message: Any) -> None:
+        """Sends one message."""
+        try:
+            with self._lock:
+                self._pipe.send(message)
+        except OSError:
+            self._stop.set()
+
+    def _listen(self) -> None:
+        with suppress(EOFError, OSError):  # the supervisor is gone
+            self._pipe.recv()
+        self._stop.set()
+
+
+def work(settings: Settings, number: int, pipe: Connection, quota: SharedQuota | None) -> None:
+    """The main function of a worker's process."""
+    link = _PipeLink(pipe, quota)
+    # Ctrl-C reaches every process of the terminal; only the supervisor acts on it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: link.stop())
+    code = 0
+    try:
+        document = load(settings.path, settings.overlays)
+        serve(document, prepare(document, reach(document)), settings, number, link, alone=False)
+    except PointsmanError as error:
+        code = error.exit_code
+        link.send("failed", code, str(error))
+    pipe.close()
+    # An abandoned model call may sit in a thread that never ends.
+    os._exit(code)
