@@ -15,6 +15,7 @@ from pointsman.cli.check import check
 from pointsman.cli.demo import demo
 from pointsman.cli.explain import explain
 from pointsman.cli.init import init
+from pointsman.cli.run import run
 from pointsman.cli.send import send
 from pointsman.cli.tail import tail
 from pointsman.cli.test import run_cases
@@ -54,6 +55,7 @@ app.command(rich_help_panel=WRITE)(init)
 app.command(rich_help_panel=WRITE)(check)
 app.command(rich_help_panel=WRITE)(explain)
 app.command("test", rich_help_panel=WRITE)(run_cases)
+app.command(rich_help_panel=RUN)(run)
 app.command(rich_help_panel=RUN)(demo)
 app.command(rich_help_panel=RUN)(bench)
 app.command(rich_help_panel=DATA)(send)
