@@ -115,9 +115,8 @@ def _run_file(path: Path, overlay: list[Path] | None, events: str, max_events: i
     metrics = run_file(load(path, tuple(overlay or ())), events, most=max_events)
     if is_terminal(sys.stderr):
         found = numbers(metrics.snapshot())
-        warn(
-            f"{found['events']:,} events: {found['decisions']:,} decisions, {found['dead_letters']:,} dead letters"
-        )
+        told = f"{found['decisions']:,} decisions, {found['dead_letters']:,} dead letters"
+        warn(f"{found['events']:,} events: {told}")
 
 
 def _told(summary: Summary) -> str:
