@@ -17,10 +17,12 @@ from pointsman.base.config import (
     Duration,
     Expression,
     FileName,
+    Flag,
     Kind,
     ListOf,
     MapOf,
     Nested,
+    Number,
     OneOf,
     PythonName,
     Text,
@@ -296,7 +298,7 @@ class Write:
 class Keys:
     """The keys of a document."""
 
-    version: int = declare(Choice(("1",)), "The version of this format.", default=1, example="1")
+    version: int = declare(Whole(1, 1), "The version of this format.", default=1, example="1")
     pipeline: str = declare(
         Text(NAME),
         "The pipeline's name: the prefix of its topics, and its consumer group.",
@@ -315,7 +317,7 @@ class Keys:
         example="at_least_once",
     )
     kafka: Mapping[str, str] = declare(
-        MapOf(OneOf((Text(), Whole(), Anything()))),
+        MapOf(OneOf((Text(), Number(), Flag()))),
         "Any property of librdkafka; `group.id` defaults to the pipeline's name.",
         default={},
         example='{bootstrap.servers: "${KAFKA_BOOTSTRAP:-localhost:9092}"}',

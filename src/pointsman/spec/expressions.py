@@ -97,7 +97,8 @@ class Expressions:
                 node.text, self.scope(reply=over == "reply"), None if want == "dyn" else want
             )
         except ExpressionErrors as errors:
-            for problem in errors.problems:
+            syntax = [problem for problem in errors.problems if problem.code == "E300"]
+            for problem in syntax[:1] or errors.problems:  # what follows a mistake in syntax is its echo
                 self._tell(node, problem, tell)
             return None
         for problem in program.warnings:

@@ -77,7 +77,7 @@ def _duration(reader: Reader, _kind: declarations.Duration, node: Node) -> Any:
     found = _DURATION.fullmatch(node.text)
     if found is None:
         unit = (
-            f"write {node.raw}s or {node.raw}ms"
+            f"write {node.raw}ms or {node.raw}s"
             if re.fullmatch(r"\d+", node.raw)
             else "write 50ms, 10s, 5m, 1h or 30d"
         )

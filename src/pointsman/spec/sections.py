@@ -215,8 +215,10 @@ class Sections:
         """The client's properties as text; their names and values are librdkafka's matter."""
         found: dict[str, str] = {}
         for name, node in self.entries("kafka", "properties").items():
+            if node.broken:
+                continue
             if node.shape != "scalar" or node.empty:
                 self.reader.wrong(node, "a property's value")
-            elif not node.broken:
+            else:
                 found[name] = node.text
         return found

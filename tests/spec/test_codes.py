@@ -1,0 +1,95 @@
+"""The catalogue of codes: it names every code there is, and its pieces give what they say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pointsman.base.errors import Finding, SpecError
+from pointsman.cel.problems import CODES
+from pointsman.cli.workbench import Workbench
+from pointsman.model.opening import open_models
+from pointsman.spec import examine
+from pointsman.spec.codes import CATALOGUE
+
+ROOT = Path(__file__).parents[2]
+PAYMENTS = ROOT / "examples" / "payments"
+
+UNSHOWN = {
+    "E101": "a page of text cannot hold bytes that are not UTF-8",
+    "E107": "a page cannot hold a file of that size",
+    "E219": "a test file gives it",
+    "E305": "a page cannot hold an expression of that size",
+    "E412": "it needs a module that raises",
+    "E421": "it needs a file that vanishes",
+    "E424": "it needs a table of that size",
+    "E431": "it takes away what the other pieces stand on",
+}
+"""Codes without a wrong and a right piece, each with its reason."""
+
+SHOWN = [code for code in CATALOGUE if code not in UNSHOWN]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The payments example, to put overlays beside."""
+    return Path(shutil.copytree(PAYMENTS, tmp_path_factory.mktemp("codes") / "payments"))
+
+
+def findings(folder: Path, piece: str) -> list[Finding]:
+    """What `check` finds in the payments pipeline with a piece merged over it."""
+    overlay = folder / "overlay.yaml"
+    overlay.write_text(piece, "utf-8")
+    document, found = examine(folder / "pipeline.yaml", [overlay], {})
+    if document is None:
+        return found
+    try:
+        for model in open_models(document, document.folder).values():
+            model.close()
+        with Workbench(document):
+            return found
+    except SpecError as error:
+        return [*found, *error.findings]
+
+
+def codes(found: list[Finding], code: str) -> list[str]:
+    """The codes found, without warnings about models that a piece's routes leave unused."""
+    return [one.code for one in found if one.code != "W221" or code == "W221"]
+
+
+@pytest.mark.parametrize("code", SHOWN)
+def test_a_wrong_piece_gives_its_code(folder: Path, code: str) -> None:
+    """The wrong piece of a code gives exactly that code, once, in the overlay's own file."""
+    found = findings(folder, CATALOGUE[code].wrong)
+
+    assert codes(found, code) == [code], found
+    assert next(one for one in found if one.code == code).severity == (
+        "warning" if code.startswith("W") else "error"
+    )
+
+
+@pytest.mark.parametrize("code", SHOWN)
+def test_a_right_piece_gives_none(folder: Path, code: str) -> None:
+    """The right piece of a code is right."""
+    found = findings(folder, CATALOGUE[code].right)
+
+    assert codes(found, "") == [], found
+
+
+def test_the_catalogue_names_every_code_and_no_other() -> None:
+    """Every code that stands in the source has its entry, and every entry stands in the source."""
+    source = "".join(
+        path.read_text("utf-8")
+        for path in (ROOT / "src" / "pointsman").rglob("*.py")
+        if path.name not in ("codes.py",)
+    )
+
+    assert set(re.findall(r'"([EW]\d{3})"', source)) | set(CODES) == set(CATALOGUE)
+
+
+def test_every_code_is_shown_or_says_why_not() -> None:
+    """A code has a wrong and a right piece, or its reason stands in the table."""
+    assert {code for code, entry in CATALOGUE.items() if not (entry.wrong and entry.right)} == set(UNSHOWN)
