@@ -155,8 +155,9 @@ def redrive(
     overlay: Overlays = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sends events again to the topic they came from, as they came, under the id they had.
+    """Sends events again to the topic they came from.
 
+    Key, value, headers and time are as they came; the id is kept.
     An event with several letters is sent once. The letters stay where they are.
 
     Examples:
@@ -180,7 +181,8 @@ def redrive(
     with wire.Sender(document.kafka) as sender:
         for one in chosen:
             identity = (f"{PREFIX}id", one.id.encode())
-            sender.send(one.source["topic"], one.value, one.key, [*one.headers, identity])
+            when = max(0, one.source.get("timestamp", 0))
+            sender.send(one.source["topic"], one.value, one.key, [*one.headers, identity], when)
     _report(chosen, len(chosen) - sender.failed, sender.first_error, as_json)
     if sender.failed:
         raise typer.Exit(1)

@@ -36,20 +36,19 @@ def render(told: Mapping[str, Any], paint: Paint = plain) -> str:
 
 
 def _event(told: Mapping[str, Any], paint: Paint) -> list[str]:
-    rows = [
-        [paint("id", "faint"), jsonish(told["id"])],
-        [paint("key", "faint"), jsonish(told["key"])],
-        [paint("time", "faint"), _time(told["time"])],
-    ]
+    width = max([len("time"), *(len(field["name"]) for field in told["fields"])])
+    head = [("id", jsonish(told["id"])), ("key", jsonish(told["key"])), ("time", _time(told["time"]))]
+    lines = [f"  {paint(name.ljust(width), 'faint')}  {value}" for name, value in head]
+    rows = []
     for field in told["fields"]:
         shown = "–" if field["problem"] == "missing" else jsonish(field["value"], limit=_VALUE)
-        row = [paint(field["name"], "name"), shown, paint(field["type"] or "", "faint")]
+        row = [paint(field["name"].ljust(width), "name"), shown, paint(field["type"] or "", "faint")]
         if field["problem"] == "missing":
             row.append(paint("missing", "warn"))
         elif field["problem"] is not None:
             row.append(paint(f"is not of type {field['type']}", "warn"))
         rows.append(row)
-    return columns(rows)
+    return lines + columns(rows)
 
 
 def _time(ms: int | None) -> str:

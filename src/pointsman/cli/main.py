@@ -9,7 +9,7 @@ import typer
 
 from pointsman import __version__
 from pointsman.base.errors import Misfit, PointsmanError, SpecError
-from pointsman.cli import dead_letters
+from pointsman.cli import broker, dead_letters
 from pointsman.cli.bench import bench
 from pointsman.cli.check import check
 from pointsman.cli.demo import demo
@@ -19,6 +19,7 @@ from pointsman.cli.run import run
 from pointsman.cli.send import send
 from pointsman.cli.tail import tail
 from pointsman.cli.test import run_cases
+from pointsman.cli.topics import topics
 
 __all__ = ["app", "main"]
 
@@ -57,7 +58,9 @@ app.command(rich_help_panel=WRITE)(explain)
 app.command("test", rich_help_panel=WRITE)(run_cases)
 app.command(rich_help_panel=RUN)(run)
 app.command(rich_help_panel=RUN)(demo)
+app.add_typer(broker.app, name="broker", rich_help_panel=RUN)
 app.command(rich_help_panel=RUN)(bench)
+app.command(rich_help_panel=DATA)(topics)
 app.command(rich_help_panel=DATA)(send)
 app.command(rich_help_panel=DATA)(tail)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from pointsman.base.errors import EnvironmentFault, MissingExtra, UsageError
 
-__all__ = ["FORMATS", "count", "field_text", "format_of", "values"]
+__all__ = ["FORMATS", "count", "field_text", "format_of", "require", "values"]
 
 FORMATS = ("lines", "csv", "parquet")
 
@@ -55,17 +55,24 @@ def values(path: Path, form: str) -> Iterator[bytes]:
                 yield text
 
 
+def require(path: Path) -> None:
+    """Raises UsageError where `path` is no file."""
+    if str(path) != "-" and not path.is_file():
+        what = "is a folder: name a file of events in it" if path.is_dir() else _MISSING
+        raise UsageError(f"{path} {what}")
+
+
+_MISSING = "does not exist: name a file of events, or '-' for standard input"
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     if str(path) == "-":
         yield sys.stdin.buffer
         return
+    require(path)
     try:
         stream = path.open("rb")
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist: name a file of events, or '-' for standard input") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder: name a file of events in it") from None
     except OSError as error:
         raise EnvironmentFault(f"cannot read {path}: {error.strerror}") from error
     with stream:
@@ -105,13 +112,12 @@ def _parquet(path: Path) -> Iterator[bytes]:
         from pyarrow import parquet
     except ImportError:
         raise MissingExtra("Reading Parquet", "parquet") from None
+    require(path)
     try:
         source = io.BytesIO(sys.stdin.buffer.read()) if str(path) == "-" else str(path)
         for batch in parquet.ParquetFile(source).iter_batches(_ROWS):
             for row in batch.to_pylist():
                 yield _encode(row)
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist: name a file of events, or '-' for standard input") from None
     except pyarrow.ArrowException as error:
         raise UsageError(f"{path} is not a Parquet file that can be read: {error}") from error
 

@@ -96,9 +96,10 @@ def send(
     chosen = form or reading.format_of(path)
     per_second = _per_second(rate)
     target = _target(pipeline, overlay, topic, bootstrap, key)
+    reading.require(path)
     done = Sent(target.topic, created=wire.ensure_topic(target.config, target.topic, partitions))
     if done.created:
-        warn(f"made the topic {target.topic} with {partitions} partitions")
+        warn(f"made the topic {target.topic} with {partitions} partition{'s' if partitions > 1 else ''}")
     _send_all(
         reading.values(path, chosen), target, per_second, done, reading.count(path, chosen), quiet=as_json
     )

@@ -112,12 +112,8 @@ def _told(one: Ran, colours: Paint) -> list[str]:
     ]
     letter = one.tried.told.dead_letter
     said = [f"dead letter: {letter['reason']}: {letter['message']}"] if letter else []
-    return [
-        *columns(rows, indent=""),
-        *said,
-        colours("why", "title"),
-        *route_lines(one.tried.told.routes, colours),
-    ]
+    why = route_lines(one.tried.told.routes, colours)
+    return [*columns(rows, indent=""), *said, *([colours("why", "title"), *why] if why else [])]
 
 
 def _value(value: Any) -> str:

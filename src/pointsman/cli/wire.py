@@ -92,14 +92,20 @@ class Sender:
         value: bytes | None,
         key: bytes | None,
         headers: Sequence[tuple[str, bytes | None]] = (),
+        timestamp: int = 0,
     ) -> None:
-        """Queues one record; waits while the queue is full."""
+        """Queues one record; waits while the queue is full. `timestamp` 0 is now."""
         from confluent_kafka import KafkaException
 
         while True:
             try:
                 self._producer.produce(
-                    topic, value, key, headers=list(headers) or None, on_delivery=self._delivered
+                    topic,
+                    value,
+                    key,
+                    headers=list(headers) or None,
+                    timestamp=timestamp,
+                    on_delivery=self._delivered,
                 )
             except BufferError:
                 self._producer.poll(0.1)

@@ -1,0 +1,107 @@
+"""`pointsman explain`: one event, step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Pointsman
+
+Golden = Callable[[str, str], None]
+
+
+@pytest.mark.parametrize(
+    ("line", "shows"),
+    [(1, "a-route-that-is-true"), (3, "a-split"), (6, "a-mistyped-field"), (7, "a-missing-field")],
+)
+def test_what_people_read(pointsman: Pointsman, mine: Path, golden: Golden, line: int, shows: str) -> None:
+    """Fields, metadata, every route with the values that decided it, the model and the record."""
+    done = pointsman("explain", "--event", "@events.jsonl", "--line", str(line), "--time", "0", cwd=mine)
+
+    assert done.code == 0
+    golden(f"explain-{shows}", done.out)
+
+
+def test_an_event_that_is_not_json(pointsman: Pointsman, mine: Path, golden: Golden) -> None:
+    """An event that cannot be decoded says why, and that it is a dead letter."""
+    done = pointsman("explain", "--event", "{broken", "--time", "0", cwd=mine)
+
+    assert done.code == 0
+    golden("explain-undecodable", done.out)
+
+
+@pytest.mark.parametrize("line", range(1, 8))
+def test_it_agrees_with_run(pointsman: Pointsman, mine: Path, line: int) -> None:
+    """The record is the one that `run` writes, but for source, times and latency."""
+    ran = pointsman("run", "--events", "events.jsonl", cwd=mine)
+    told = pointsman("explain", "--event", "@events.jsonl", "--line", str(line), "--json", cwd=mine)
+
+    wanted, found = json.loads(ran.out.splitlines()[line - 1]), json.loads(told.out)["record"]
+    for record in (wanted, found):
+        for name in ("source", "time", "decided_at"):
+            del record[name]
+        del record["result"]["latency_ms"]
+    assert found == wanted
+
+
+def test_what_comes_with_the_record(pointsman: Pointsman, mine: Path) -> None:
+    """Key, topic, headers and time of the record are what conditions see."""
+    pipeline = mine / "pipeline.yaml"
+    condition = (
+        'headers.kind == "test" && topic == "other" && key == "K" && now < timestamp("2001-01-01T00:00:00Z")'
+    )
+    pipeline.write_text(pipeline.read_text().replace("location != home && amount > 1000", f"'{condition}'"))
+
+    done = pointsman(
+        *("explain", "--event", '{"amount": 1}', "--json", "--time", "2000-01-01T00:00:00Z"),
+        *("--header", "kind=test", "--topic", "other", "--key", "K"),
+        cwd=mine,
+    )
+
+    assert json.loads(done.out)["choice"]["route"] == "away-and-large"
+
+
+def test_the_event_may_come_from_standard_input(pointsman: Pointsman, mine: Path) -> None:
+    """`@-` reads events from a pipe."""
+    done = pointsman(
+        "explain", "--event", "@-", "--line", "2", "--json", cwd=mine, stdin=b'{}\n{"txn_id": "second"}\n'
+    )
+
+    assert json.loads(done.out)["id"] == "second"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--event", "@events.jsonl", "--line", "8"), "holds 7 events, so there is no --line 8"),
+        (("--event", "@nothing.jsonl"), "nothing.jsonl does not exist"),
+        (("--event", "{}", "--header", "x"), "--header is NAME=VALUE, not 'x'"),
+        (("--event", "{}", "--time", "soon"), "--time is a time such as"),
+        (("other.yaml", "--event", "{}"), "other.yaml does not exist"),
+    ],
+)
+def test_wrong_use_says_what_to_do(
+    pointsman: Pointsman, mine: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """A wrong argument exits 2 with a sentence and no traceback."""
+    done = pointsman("explain", *arguments, cwd=mine)
+
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_model_that_is_not_needed_may_be_broken(pointsman: Pointsman, mine: Path) -> None:
+    """Only the model that the event goes to has to open; then the fault shows its place in the document."""
+    (mine / "models.py").write_text("def baseline(events):\n    return [{'score': 1} for _ in events]\n")
+
+    small = pointsman("explain", "--event", '{"amount": 1}', cwd=mine)
+    large = pointsman("explain", "--event", '{"amount": 5000, "location": "x", "user_id": "u"}', cwd=mine)
+
+    assert small.code == 0
+    assert large.code == 1
+    assert "E413" in large.err
+    assert "careful: {python:" in large.err
