@@ -21,6 +21,7 @@ _RESULTS: dict[str, tuple[str, ...]] = {
 }
 """Which element types an expression of a CEL type can feed, where not all."""
 
+_SCALARS = ("string", "bool", "int", "uint", "double")
 _NEVER = (
     "bytes",
     "google.protobuf.Timestamp",
@@ -180,7 +181,7 @@ def _feeds(graph: Sequence[Any], inputs: Mapping[str, Any], file: str) -> tuple[
         )
     for feed in feeds:
         for position in feed.take:
-            _check_type(names[position], inputs[names[position]], feed.column, file)
+            _check_type(names[position], inputs[names[position]], feed.column, file, len(feed.take) == 1)
     return feeds, single
 
 
@@ -210,9 +211,15 @@ def _side_by_side(column: Column, names: list[str], file: str) -> _Feed:
     return _Feed(column, tuple(range(len(names))))
 
 
-def _check_type(name: str, program: Any, column: Column, file: str) -> None:
-    """Refuses an expression that can never have the type that the graph takes."""
+def _check_type(name: str, program: Any, column: Column, file: str, single: bool) -> None:
+    """Refuses an expression that never has what the graph takes; `single`: it is all of a row."""
     found = str(getattr(program, "result", "dyn"))
+    if single and found in _SCALARS and any(n not in (None, 1) for n in column.shape):
+        text = f"input '{name}' is one {found}; {file} takes {_spelled(column)}"
+        hint = (
+            f"name {column.shape[0]} inputs, one for each column" if len(column.shape) == 1 else "give a list"
+        )
+        raise Misfit("E402", text, hint, ("inputs", name))
     if found in _NEVER or (found in _RESULTS and column.kind not in _RESULTS[found]):
         text = f"input '{name}' is {found}; {file} takes {_spelled(column)}"
         raise Misfit("E403", text, "convert it in the expression", ("inputs", name))

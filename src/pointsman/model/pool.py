@@ -182,24 +182,27 @@ class Pool:
         return True
 
     def _expire(self, now: float) -> float:
-        """Gives up what is overdue; returns when the next call will be."""
+        """Gives up what is overdue; returns the moment before which nothing else will be."""
         due = float("inf")
         for lane in self._lanes.values():
-            ticket = lane.running
-            if ticket is None:
-                continue
-            if now < lane.started + lane.timeout:
+            if lane.running is not None and now >= lane.started + lane.timeout:
+                self._abandon(lane, lane.running, now)
+            if lane.running is not None:
                 due = min(due, lane.started + lane.timeout)
-                continue
-            thread, lane.thread, lane.running = lane.thread, None, None
-            if thread is not None:
-                lane.abandoned.append(thread)
-                _interrupt(thread)
-            error = ModelTimeout(f"no answer within {lane.timeout:g} s")
-            self._finish(lane, ticket, [error] * len(ticket.rows), (now - lane.started) * 1000)
-            if not lane.queue.empty() and not self._staffed(lane):
-                self._drain(lane)
+            elif lane.events:  # queued: it cannot be overdue before its whole timeout has passed
+                due = min(due, now + lane.timeout)
         return due
+
+    def _abandon(self, lane: _Lane, ticket: Ticket, now: float) -> None:
+        """Gives up the call that `lane` runs, and its thread."""
+        thread, lane.thread, lane.running = lane.thread, None, None
+        if thread is not None:
+            lane.abandoned.append(thread)
+            _interrupt(thread)
+        error = ModelTimeout(f"no answer within {lane.timeout:g} s")
+        self._finish(lane, ticket, [error] * len(ticket.rows), (now - lane.started) * 1000)
+        if not lane.queue.empty() and not self._staffed(lane):
+            self._drain(lane)
 
     def _drain(self, lane: _Lane) -> None:
         """Answers what is queued without calling the model."""
