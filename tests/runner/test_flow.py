@@ -1,0 +1,283 @@
+"""From batches to effects, with models that answer when the test says so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsman.base.records import Batch, DeadLetter
+from pointsman.runner.flow import Flow
+from pointsman.runner.partitions import Partition
+
+KEYS = ["a", "b", "c", None]
+
+
+@dataclass
+class Event:
+    """What shall become of one event."""
+
+    partition: int
+    key: str | None
+    model: str | None  # None: decided without one
+    dead: bool
+
+
+class FakeTicket:
+    def __init__(self, call: FakeCall) -> None:
+        self.call = call
+        self.done = False
+
+
+@dataclass
+class FakeCall:
+    model: str
+    indices: list[int] = field(default_factory=list)
+
+
+class FakeDecided:
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.keys: list[str | None] = []
+        self.values: list[bytes | None] = []
+        self.dead: list[tuple[int, DeadLetter]] = []
+        self.calls: list[FakeCall] = []
+
+
+class FakeEngine:
+    """Decides by a script; `prompt` models answer at once, the others when `answer` is called."""
+
+    def __init__(self, prompt: Sequence[str]) -> None:
+        self.prompt = prompt
+        self.script: dict[tuple[int, int], Event] = {}
+        self.open: list[FakeTicket] = []
+
+    def decide(self, batch: Batch) -> Any:
+        decided = FakeDecided(batch)
+        calls: dict[str, FakeCall] = {}
+        for i in range(len(batch)):
+            event = self.script[batch.partitions[i], batch.offsets[i]]
+            decided.keys.append(event.key)
+            decided.values.append(None)
+            if event.model is not None:
+                calls.setdefault(event.model, FakeCall(event.model)).indices.append(i)
+            elif event.dead:
+                decided.dead.append((i, letter(batch, i)))
+            else:
+                decided.values[i] = told(batch, i)
+        decided.calls = list(calls.values())
+        return decided
+
+    def submit(self, call: Any, size: int) -> Any:
+        ticket = FakeTicket(call)
+        ticket.done = call.model in self.prompt
+        if not ticket.done:
+            self.open.append(ticket)
+        return ticket
+
+    def wait(self, tickets: Sequence[Any], seconds: float) -> None:
+        """Time does not pass here."""
+
+    def finish(self, decided: Any, call: Any, ticket: Any) -> None:
+        for i in call.indices:
+            decided.values[i] = told(decided.batch, i)
+            if self.script[decided.batch.partitions[i], decided.batch.offsets[i]].dead:
+                decided.dead.append((i, letter(decided.batch, i)))
+
+
+def told(batch: Batch, i: int) -> bytes:
+    assert batch.values[i] is not None, "the event's bytes were let go too early"
+    return b'{"id":"%d-%d"}' % (batch.partitions[i], batch.offsets[i])
+
+
+def letter(batch: Batch, i: int) -> DeadLetter:
+    return DeadLetter(batch.record(i), f"{batch.partitions[i]}-{batch.offsets[i]}", "model_failed", "")
+
+
+class Sink:
+    """Remembers what was written, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.letters: list[DeadLetter] = []
+        self.too_large: set[bytes] = set()
+
+    def write(self, keys: Sequence[Any], values: Sequence[bytes], headers: Any) -> Sequence[int]:
+        refused = [n for n, value in enumerate(values) if value in self.too_large]
+        self.told += [value[7:-2].decode() for value in values if value not in self.too_large]
+        return refused
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters += letters
+
+
+def batch_of(places: Sequence[tuple[int, int]]) -> Batch:
+    n = len(places)
+    return Batch(
+        values=[b"x" * 10] * n,
+        keys=[b"kafka"] * n,
+        topics=["t"] * n,
+        partitions=[partition for partition, _ in places],
+        offsets=[offset for _, offset in places],
+        timestamps=[7] * n,
+        headers=[[("h", b"%d" % i)] for i in range(n)],
+        now_ms=8,
+    )
+
+
+EVENTS = st.builds(
+    Event,
+    st.integers(0, 1),
+    st.sampled_from(KEYS),
+    st.sampled_from([None, "prompt", "slow", "slower"]),
+    st.booleans(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_every_event_is_written_once_in_order_per_key(data: st.DataObject) -> None:
+    """Whatever answers when, effects keep the order of their key, and the prefix covers just what is written."""
+    engine, sink = FakeEngine(["prompt"]), Sink()
+    flow = Flow(engine, sink, patience=0.0)
+    owned = {("t", n): Partition("t", n) for n in (0, 1)}
+    next_offset = [0, 0]
+    order: defaultdict[str | None, list[str]] = defaultdict(list)
+    taken: dict[str, Event] = {}
+
+    for _ in range(data.draw(st.integers(1, 8))):
+        events = data.draw(st.lists(EVENTS, min_size=1, max_size=8))
+        places = []
+        for event in events:
+            place = (event.partition, next_offset[event.partition])
+            next_offset[event.partition] += 1
+            engine.script[place] = event
+            places.append(place)
+            name = f"{place[0]}-{place[1]}"
+            taken[name] = event
+            order[event.key].append(name)
+        flow.take(batch_of(places), 10 * len(places), owned)
+        check_prefixes(owned, taken, sink)
+        for _ in range(data.draw(st.integers(0, 2))):
+            if engine.open:
+                engine.open.pop(data.draw(st.integers(0, len(engine.open) - 1))).done = True
+                flow.step(0.0)
+                check_prefixes(owned, taken, sink)
+
+    for ticket in engine.open:
+        ticket.done = True
+    flow.step(0.0)
+    finished = finished_of(sink)
+    assert finished == set(taken)
+    assert len(sink.told) == len(set(sink.told))
+    assert flow.events == flow.bytes == 0
+    for key, names in order.items():
+        if key is not None:
+            assert [name for name in sink.told if name in names] == [n for n in names if n in sink.told]
+    for n in (0, 1):
+        assert owned["t", n].prefix() == (next_offset[n] or None)
+    for dead in sink.letters:
+        assert dead.record.value == b"x" * 10
+        assert dead.record.headers is not None
+
+
+def finished_of(sink: Sink) -> set[str]:
+    return set(sink.told) | {dead.id for dead in sink.letters}
+
+
+def check_prefixes(owned: dict[Any, Partition], taken: dict[str, Event], sink: Sink) -> None:
+    """Everything below a prefix is written; the event at the prefix is not."""
+    finished = finished_of(sink)
+    for (_, number), partition in owned.items():
+        prefix = partition.prefix()
+        if prefix is not None:
+            assert {f"{number}-{offset}" for offset in range(prefix)} <= finished
+            assert f"{number}-{prefix}" not in finished
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_partition_that_goes_takes_only_its_own_with_it(data: st.DataObject) -> None:
+    """Results of a revoked partition are discarded; what waited behind its events is written."""
+    engine, sink = FakeEngine([]), Sink()
+    flow = Flow(engine, sink, patience=0.0)
+    gone, stays = Partition("t", 0), Partition("t", 1)
+    owned = {("t", 0): gone, ("t", 1): stays}
+    events = data.draw(st.lists(EVENTS, min_size=1, max_size=12))
+    offsets = [0, 0]
+    places = []
+    for event in events:
+        place = (event.partition, offsets[event.partition])
+        offsets[event.partition] += 1
+        engine.script[place] = event
+        places.append(place)
+    cut = data.draw(st.integers(1, len(places)))
+    for part in (places[:cut], places[cut:]):
+        if part:
+            flow.take(batch_of(part), 10, owned)
+
+    waiting = gone.waiting
+    before = set(finished_of(sink))
+    assert flow.drop(gone) == waiting
+    for ticket in engine.open:
+        ticket.done = True
+    flow.step(0.0)
+
+    assert not {name for name in finished_of(sink) - before if name.startswith("0-")}
+    assert {name for name in finished_of(sink) if name.startswith("1-")} == {
+        f"1-{n}" for n in range(offsets[1])
+    }
+    assert flow.events == flow.bytes == 0
+
+
+def test_a_slow_model_holds_only_its_own_keys() -> None:
+    """While one model works, events of other keys are written and committed offsets wait below it."""
+    engine, sink = FakeEngine(["prompt"]), Sink()
+    flow = Flow(engine, sink, patience=0.0)
+    owned = {("t", 0): Partition("t", 0)}
+    script = [("a", "slow"), ("b", "prompt"), ("a", "prompt"), (None, "prompt"), ("b", "prompt")]
+    for offset, (key, model) in enumerate(script):
+        engine.script[0, offset] = Event(0, key, model, dead=False)
+    flow.take(batch_of([(0, n) for n in range(5)]), 50, owned)
+    assert sink.told == ["0-1", "0-3", "0-4"]
+    assert owned["t", 0].prefix() == 0
+    assert flow.events == 2
+
+    engine.open[0].done = True
+    flow.step(0.0)
+    assert sink.told == ["0-1", "0-3", "0-4", "0-0", "0-2"]
+    assert owned["t", 0].prefix() == 5
+
+
+def test_a_decision_too_large_for_its_topic_is_a_dead_letter() -> None:
+    """The event is kept with its id, key, value and headers, whether it waited or not."""
+    engine, sink = FakeEngine(["prompt"]), Sink()
+    flow = Flow(engine, sink, patience=0.0)
+    engine.script = {(0, 0): Event(0, "a", "prompt", dead=False), (0, 1): Event(0, "a", "slow", dead=False)}
+    sink.too_large = {b'{"id":"0-0"}', b'{"id":"0-1"}'}
+    owned = {("t", 0): Partition("t", 0)}
+    flow.take(batch_of([(0, 0)]), 10, owned)
+    flow.take(batch_of([(0, 1)]), 10, owned)
+    engine.open[0].done = True
+    flow.step(0.0)
+    assert sink.told == []
+    assert [(dead.id, dead.reason) for dead in sink.letters] == [("0-0", "unwritable"), ("0-1", "unwritable")]
+    assert [dead.record.headers for dead in sink.letters] == [[("h", b"0")], [("h", b"0")]]
+    assert owned["t", 0].prefix() == 2
+
+
+def test_a_busy_model_is_not_waited_for() -> None:
+    """A batch gives a moment only to models that do not work on an earlier batch already."""
+    engine, sink = FakeEngine([]), Sink()
+    asked: list[list[str]] = []
+    engine.wait = lambda tickets, seconds: asked.append([t.call.model for t in tickets])  # type: ignore[method-assign]  # observed
+    flow = Flow(engine, sink, patience=1.0)
+    owned = {("t", 0): Partition("t", 0)}
+    for offset, model in enumerate(["slow", "slow"]):
+        engine.script[0, offset] = Event(0, None, model, dead=False)
+        flow.take(batch_of([(0, offset)]), 10, owned)
+    assert asked == [["slow"], []]
