@@ -70,10 +70,10 @@ class Assignment:
         """The end of a partition was reached."""
         self._ended.add((topic, number))
 
-    def moved(self, topics: Sequence[str], numbers: Sequence[int]) -> None:
-        """Events came, so these partitions were not at their end."""
+    def moved(self, messages: Iterable[Any]) -> None:
+        """Events came, so their partitions were not at their end."""
         if self._ended:
-            self._ended.difference_update(zip(topics, numbers, strict=True))
+            self._ended.difference_update((m.topic(), m.partition()) for m in messages)
 
     def at_end(self) -> bool:
         """Whether nothing is left in any partition."""

@@ -189,15 +189,14 @@ class Worker:
         size = sum(map(len, filter(None, batch.values)))
         self._metrics.count("pointsman_event_bytes_total", size)
         self._metrics.set("pointsman_delay_seconds", max(0, now_ms - batch.timestamps[-1]) / 1000)
-        self._partitions.moved(batch.topics, batch.partitions)
         self._flow.take(batch, size, self._partitions.owned)
         self._busy_at = self._clock.monotonic()
 
     def _events(self, messages: list[Any]) -> list[Any]:
         """Those messages that are events; acts on what the client reports in their place."""
         faulty = [m for m in messages if m.error() is not None]
-        if not faulty:
-            return messages
+        events = [m for m in messages if m.error() is None] if faulty else messages
+        self._partitions.moved(events)  # first: an end among them stands behind its partition's events
         for message in faulty:
             error, topic = message.error(), message.topic()
             if error.code() == KafkaError._PARTITION_EOF:
@@ -207,7 +206,7 @@ class Worker:
             if found is not None:
                 raise found
             self._link.say("broker_trouble", problem=error.str())
-        return [m for m in messages if m.error() is None]
+        return events
 
     # Acknowledge and commit.
 
