@@ -273,13 +273,22 @@ class Exact:
 
     # -- macros
 
-    def scoped(self, names: tuple[str, ...], node: Node, write: Callable[[Node], str]) -> str:
-        """Returns a lambda of one argument: the element, or the pair that two names stand for."""
+    def scoped(
+        self, names: tuple[str, ...], node: Node, write: Callable[[Node], str], use: str = "{}"
+    ) -> str:
+        """Returns a lambda of one argument: the element, or the pair that two names stand for.
+
+        Args:
+            names: The macro's variables.
+            node: Its body.
+            write: Writes the body.
+            use: How the argument is read.
+        """
         self._count += 1
         argument = f"v{self._count}"
         before = self._locals
         if len(names) == 1:
-            self._locals = {**before, names[0]: argument}
+            self._locals = {**before, names[0]: use.format(argument)}
         else:
             self._locals = {**before, names[0]: f"{argument}[0]", names[1]: f"{argument}[1]"}
         body = write(node)
@@ -288,8 +297,8 @@ class Exact:
 
     def bind(self, node: Bind) -> str:
         self.nested = True
-        value = self.value(node.value)
-        return f"({self.scoped((node.name,), node.body, self.value)})({value})"
+        once = f"{self.helper(loops.Once)}(lambda: {self.value(node.value)})"
+        return f"({self.scoped((node.name,), node.body, self.value, '{}()')})({once})"
 
     def quantifier(self, node: Quantifier) -> str:
         run = {"all": loops.every, "exists": loops.some, "exists_one": loops.just_one}[node.word]

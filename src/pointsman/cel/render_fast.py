@@ -95,10 +95,12 @@ class Fast(Exact):
 
         return f"({self.scoped((node.name,), node.body, body)})({text})"
 
-    def scoped(self, names: tuple[str, ...], node: Node, write: Callable[[Node], str]) -> str:
+    def scoped(
+        self, names: tuple[str, ...], node: Node, write: Callable[[Node], str], use: str = "{}"
+    ) -> str:
         before = self._kinds
         self._kinds = {name: kind for name, kind in before.items() if name not in names}
-        text = super().scoped(names, node, write)
+        text = super().scoped(names, node, write, use)
         self._kinds = before
         return text
 

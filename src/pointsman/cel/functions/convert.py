@@ -47,6 +47,8 @@ def to_int(value: Any) -> int:
         if _INT.fullmatch(value) is None:
             raise EvalError(f"cannot convert '{value[:40]}' to int")
         number = int(value)
+    elif kind is bool:
+        number = int(value)
     elif kind is Timestamp:
         number = value.ns // 1_000_000_000
     else:
@@ -93,13 +95,16 @@ def to_double(value: Any) -> float:
 
 
 def double_text(value: float) -> str:
-    """Returns a double as text: the shortest that reads back the same."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    return text.removesuffix(".0")
+    """Returns a double as text: the shortest that reads back the same, with an exponent from a million on."""
+    text = repr(value).removesuffix(".0")
+    if not math.isfinite(value) or value == 0 or 1e-4 <= abs(value) < 1e6:
+        return text
+    digits, _, exponent = text.lstrip("-").partition("e")
+    whole, _, fraction = digits.partition(".")
+    power = int(exponent or 0) + len(whole) - 1
+    shown = (whole + fraction).rstrip("0")
+    mantissa = f"{shown[0]}.{shown[1:]}" if len(shown) > 1 else shown
+    return f"{'-' if value < 0 else ''}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 def to_string(value: Any) -> str:

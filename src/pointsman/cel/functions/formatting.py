@@ -92,7 +92,7 @@ def _decimal(value: Any) -> str:
     if value.__class__ is float:
         if not math.isfinite(value):
             return _special(value)
-        return double_text(value)
+        return format(value, ".6f")
     raise _refused("decimal clause can only be used on numbers", value)
 
 

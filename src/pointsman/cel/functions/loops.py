@@ -9,6 +9,7 @@ from pointsman.cel.functions.operators import Exhausted, boolean, make_map, no_o
 from pointsman.cel.values import Optional, key_out
 
 __all__ = [
+    "Once",
     "Steps",
     "bounded",
     "build_list",
@@ -23,6 +24,28 @@ __all__ = [
 
 STEP_LIMIT: Final = 1_000_000
 """Times that the bodies of all macros of one evaluation may run."""
+
+
+class Once:
+    """A bound value that is evaluated when it is first used; one that is never used cannot err."""
+
+    __slots__ = ("_make", "_raised", "_value")
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make: Callable[[], Any] | None = make
+        self._value: Any = None
+        self._raised: Exception | None = None
+
+    def __call__(self) -> Any:
+        if self._make is not None:
+            make, self._make = self._make, None
+            try:
+                self._value = make()
+            except Exception as error:
+                self._raised = error
+        if self._raised is not None:
+            raise self._raised
+        return self._value
 
 
 class Steps:

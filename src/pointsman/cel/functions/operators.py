@@ -22,8 +22,10 @@ from pointsman.cel.values import (
     Mistyped,
     Optional,
     Timestamp,
+    BoolKey,
     Uint,
     article,
+    key_in,
     type_name,
 )
 
@@ -146,23 +148,25 @@ def maybe_field(operand: Any, name: Any) -> Optional:
             return operand
         operand = operand.value
     if operand.__class__ is dict or isinstance(operand, Mapping):
-        key = map_key(name)
-        return Optional(True, checked(operand[key], name)) if key in operand else Optional(False)
-    if operand.__class__ is list:
-        at = position(name)
+        key = key_in(name)
+        if key.__class__ in _KEYS and key in operand:
+            return Optional(True, checked(operand[key], name))
+        need(name, "the key")
+        return Optional(False)
+    if operand.__class__ is list and name.__class__ is int:
+        at = name
         return Optional(True, operand[at]) if 0 <= at < len(operand) else Optional(False)
     raise no_overload(f"member '{name}'", operand)
 
 
+_KEYS: Final = frozenset({str, int, Uint, float, BoolKey})
+
+
 def map_key(key: Any) -> Any:
     """Returns `key` as a dict keeps it; raises for what is no key."""
-    kind = key.__class__
-    if kind is str or kind is int or kind is Uint or kind is float:
-        return key
-    if key is True:
-        return TRUE_KEY
-    if key is False:
-        return FALSE_KEY
+    found = key_in(key)
+    if found.__class__ in _KEYS:
+        return found
     raise EvalError(f"no such key: {article(type_name(key))} is not a key of a map")
 
 
@@ -348,8 +352,6 @@ def contains(element: Any, container: Any) -> bool:
             return element in container
         if kind is bool:
             return (TRUE_KEY if element else FALSE_KEY) in container
-        type_name(element)
-        return False
     raise no_overload("in", element, container)
 
 
@@ -433,11 +435,12 @@ def multiply(a: Any, b: Any) -> Any:
 
 def ratio(a: float, b: float) -> float:
     """Returns the quotient of two doubles; a zero divisor gives an infinity or NaN."""
-    if b:
+    try:
         return a / b
-    if a != a or b != b or a == 0:
-        return math.nan
-    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+    except ZeroDivisionError:
+        if a != a or a == 0:
+            return math.nan
+        return math.copysign(math.inf, a) * math.copysign(1.0, b)
 
 
 def divide(a: Any, b: Any) -> Any:
@@ -462,6 +465,8 @@ def modulo(a: Any, b: Any) -> Any:
     if kind is b.__class__ and (kind is int or kind is Uint):
         if b == 0:
             raise EvalError("modulus by zero")
+        if a == INT_MIN and b == -1:
+            raise EvalError("return error for overflow: the int does not fit 64 bits")
         rest = abs(checked(a, "an operand")) % abs(checked(b, "an operand"))
         return Uint(rest) if kind is Uint else -rest if a < 0 else rest
     raise no_overload("%", a, b)

@@ -109,13 +109,11 @@ def timestamp(value: Any) -> Timestamp:
 
 
 def duration(value: Any) -> Duration:
-    """Returns `duration(value)`: of text such as `1h30m`, or of seconds."""
+    """Returns `duration(value)`: of text such as `1h30m`."""
     if value.__class__ is Duration:
         return value
     if value.__class__ is str:
         return parse_duration(value)
-    if value.__class__ is int:
-        return Duration.checked(value * SECOND)
     raise no_overload("duration()", value)
 
 
@@ -148,14 +146,27 @@ def _civil(moment: Timestamp, zone: Any) -> datetime.datetime:
     utc = (_EPOCH + datetime.timedelta(seconds=seconds)).replace(tzinfo=datetime.UTC)
     try:
         return utc.astimezone(_zone(zone))
-    except OverflowError:
-        raise EvalError("timestamp out of range: years 1 to 9999") from None
+    except OverflowError:  # a zone can lead out of the years 1 to 9999, which Python does not have
+        raise _Outside from None
+
+
+class _Outside(Exception):
+    """The wall clock's year is 0 or 10000."""
+
+
+_CYCLE: Final = 146_097 * 86_400 * SECOND
+"""400 years, after which dates and weekdays repeat."""
 
 
 def _part(name: str, read: Callable[[datetime.datetime], int]) -> Callable[..., int]:
     def get(moment: Any, zone: Any = None) -> int:
         if moment.__class__ is Timestamp:
-            return read(_civil(moment, zone))
+            try:
+                return read(_civil(moment, zone))
+            except _Outside:
+                shift = 1 if moment.ns < 0 else -1
+                shown = read(_civil(Timestamp(moment.ns + shift * _CYCLE), zone))
+                return shown - shift * 400 if name == "getFullYear" else shown
         raise no_overload(f"{name}()", moment)
 
     return get
