@@ -145,7 +145,7 @@ def _printable(piece: bytes) -> str:
 
 @app.command()
 def redrive(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[PIPELINE] [ID]...")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[PIPELINE] ID")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     reason: Annotated[str | None, typer.Option(help="All with this reason, such as model_failed.")] = None,
     dry_run: Annotated[

@@ -18,7 +18,7 @@ import typer
 from pointsman.base.errors import PointsmanError
 from pointsman.cli.init import SCHEMA, schema, template_files, write_files
 from pointsman.cli.options import AsJson
-from pointsman.cli.screen import columns, paint, say, warn, write_json
+from pointsman.cli.screen import Paint, columns, paint, say, warn, write_json
 
 __all__ = ["demo"]
 
@@ -72,13 +72,15 @@ def demo(
         run("send", "events.jsonl")
         run("run", "--until-idle", "2")
         seen = _read(broker.bootstrap)
+        tell(colours("\nWhere they went", "title"))
+        tell("\n".join(_table(seen, colours)))
+        tell(colours("\nWhat could not be used, or was not answered", "title"))
+        run("dead-letters", "list")
     finally:
         broker.stop()
     if as_json:
         _write_json(folder, seen, time.monotonic() - began)
         return
-    say(colours("\nWhere they went", "title"))
-    say("\n".join(_table(seen)))
     say(colours("\nWhy the first one went there", "title"))
     run("explain", "--event", "@events.jsonl")
     say(colours("\nYours now", "title"))
@@ -134,8 +136,7 @@ def _read(bootstrap: str) -> Seen:
     return seen
 
 
-def _table(seen: Seen) -> list[str]:
-    colours = paint()
+def _table(seen: Seen, colours: Paint) -> list[str]:
     rows = [["events", "route", "model", "status"]]
     for (route, model, status), count in sorted(seen.ways.items()):
         shown = colours(status, "good" if status == "ok" else "bad")

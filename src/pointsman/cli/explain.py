@@ -45,14 +45,14 @@ def explain(
 ) -> None:
     """Shows what becomes of one event, step by step.
 
-    How it was decoded, each metadata field, each route with the values that made it true or false, what the
-    model was given and answered, and the record that `run` would write.
+    How it was decoded, each metadata field, each route with the values that decided,
+    what the model was given and answered, and the record that `run` would write.
 
     Examples:
 
       pointsman explain --event @events.jsonl --line 3
 
-      pointsman explain --event '{"user_id": "U1", "location": "Singapore", "amount": 1020}' --json
+      pointsman explain payments.yaml --event '{"amount": 1020}' --json
     """
     from pointsman.cli.workbench import Workbench
     from pointsman.spec import load

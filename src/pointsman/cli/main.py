@@ -83,15 +83,12 @@ def _report(error: PointsmanError) -> None:
 def main() -> None:
     """Runs the command line; exits 0 done, 1 errors found, 2 wrong usage, 3 environment, 130 Ctrl-C."""
     try:
-        app()
+        app(prog_name="pointsman")
     except PointsmanError as error:
         _report(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stdout = None
-        sys.exit(0)
 
 
 if __name__ == "__main__":

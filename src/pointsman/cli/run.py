@@ -77,6 +77,7 @@ def run(
         return
     from pointsman.runner.native import run as run_native
     from pointsman.runner.settings import Settings
+    from pointsman.runner.worker import calm_collector
     from pointsman.spec import load
 
     settings = Settings(
@@ -90,6 +91,7 @@ def run(
         metrics_port=metrics_port,
         as_json=as_json,
     )
+    calm_collector()
     watch = not as_json and is_terminal(sys.stdout) and is_terminal(sys.stderr)
     summary = run_native(load(path, settings.overlays), settings, watch=watch)
     if as_json:

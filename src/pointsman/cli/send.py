@@ -55,7 +55,7 @@ class Target:
 
 def send(
     arguments: Annotated[
-        list[str], typer.Argument(metavar="[PIPELINE] FILE", help="FILE '-' is standard input.")
+        list[str], typer.Argument(metavar="[PIPELINE] FILE", help="What to send; FILE '-' is standard input.")
     ],
     topic: Annotated[str | None, typer.Option(help="The topic; the pipeline's first by default.")] = None,
     bootstrap: Annotated[
@@ -78,8 +78,8 @@ def send(
 ) -> None:
     """Sends the events of a file to a topic.
 
-    Lines are sent byte for byte, valid or not; rows of CSV and Parquet as JSON objects. A missing topic is
-    made.
+    Lines are sent byte for byte, valid or not; rows of CSV and Parquet as JSON objects.
+    A missing topic is made.
 
     Examples:
 
@@ -87,7 +87,7 @@ def send(
 
       pointsman send payments.yaml events.csv --rate 500/s
 
-      zcat big.jsonl.gz | pointsman send - --topic transactions --bootstrap localhost:9092 --key user_id
+      pointsman send - --topic t --bootstrap localhost:9092 --key user_id
     """
     pipeline, rest = pipeline_and_rest(arguments)
     if len(rest) != 1:
@@ -192,7 +192,7 @@ def _say_how_it_went(done: Sent, as_json: bool) -> None:
     if as_json:
         write_json(asdict(done))
         return
-    speed = f", {done.sent / done.seconds:,.0f}/s" if done.seconds > 0.1 else ""
+    speed = f", {done.sent / done.seconds:,.0f}/s" if done.seconds >= 1 and done.sent >= 1000 else ""
     say(f"{done.sent:,} events sent to {done.topic} in {done.seconds:.1f} s{speed}")
     if done.failed:
         warn(f"{done.failed:,} were not delivered; the first error: {done.error}")
