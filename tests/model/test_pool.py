@@ -279,20 +279,59 @@ def test_bytes_under_way_leave_no_room(make: Make) -> None:
 
 
 def test_close_answers_what_waits_and_closes_each_model_once() -> None:
-    """A pool that stops leaves no ticket without answer, and takes no more."""
+    """A pool that stops lets what runs finish, fails what waits, and takes no more."""
+    queued: list[Ticket] = []
+    begun = threading.Event()
+
+    def answer(rows: Sequence[Any]) -> Sequence[Any]:
+        begun.set()
+        until(lambda: bool(queued) and queued[0].done)
+        return echo(rows)
+
+    model = Fake(answer)
+    pool = Pool({"m": model}, {"m": LONG}, 10, SystemClock())
+    running = pool.submit("m", [(1,)])
+    queued.append(pool.submit("m", [(2,)]))
+    assert begun.wait(LONG)
+    pool.close(LONG)
+    pool.close(LONG)
+    assert running.replies == [1]
+    assert failures(queued[0]) == [(ModelOverloaded, "the worker is stopping")]
+    assert failures(pool.submit("m", [(3,)])) == [(ModelOverloaded, "the worker is stopping")]
+    assert model.closed == 1
+
+
+def test_close_does_not_wait_for_a_call_that_hangs() -> None:
+    """Stopping is bounded; the thread that hangs goes with the process."""
     gate = Gate()
     model = Fake(gate)
     pool = Pool({"m": model}, {"m": LONG}, 10, SystemClock())
-    running = pool.submit("m", [(1,)])
+    hung = pool.submit("m", [(1,)])
     assert gate.entered.acquire(timeout=LONG)
-    queued = pool.submit("m", [(2,)])
-    closing = threading.Thread(target=pool.close, args=(LONG,))
-    closing.start()
-    pool.wait([queued], LONG)
-    assert failures(queued) == [(ModelOverloaded, "the worker is stopping")]
+    pool.close(0.01)
+    assert (hung.done, model.closed) == (False, 1)
     gate.open.set()
-    closing.join(LONG)
-    pool.close()
-    assert running.replies == [1]
-    assert failures(pool.submit("m", [(3,)])) == [(ModelOverloaded, "the worker is stopping")]
-    assert model.closed == 1
+
+
+def test_an_exception_whose_text_fails_is_named_by_its_class(make: Make) -> None:
+    """Nothing that a model raises ends its thread."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    def answer(_: Sequence[Any]) -> Sequence[Any]:
+        raise Mute
+
+    assert failures(ask(make(m=answer)))[0][1].startswith("Mute (test_pool.py:")
+
+
+def test_many_calls_given_up_at_the_edge_of_their_timeout_are_each_done_once(make: Make) -> None:
+    """Whether the answer or the timeout comes first, a call is done once and the model goes on."""
+    pool = make(timeout=0.002, m=lambda rows: time.sleep(0.002) or echo(rows))
+    for _ in range(150):
+        ticket = ask(pool, n=1)
+        assert ticket.replies == [0] or failures(ticket)[0][0] in (ModelTimeout, ModelOverloaded)
+    assert pool.load() == 0
+    until(lambda: not pool._lanes["m"].stuck())
+    assert not pool._lanes["m"].calls

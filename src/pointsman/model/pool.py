@@ -6,6 +6,10 @@ answered with ModelTimeout for every row, its late answer is ignored, and its th
 stop (a loop written in Python then ends; a call that is stuck in C goes on) and replaced. With
 `MOST_ABANDONED` such threads still alive the model gets no more: its calls fail at once as overloaded, until
 one returns. A call that holds Python's global lock for ever cannot be helped.
+
+Who finishes a call is settled by a claim that is taken once: by the model's thread with its answer, or by the
+consumer that gives the call up. Only a thread whose call was given up is interrupted, and it shares no lock
+with anybody, so wherever the interruption strikes nothing of the pool is left locked or half done.
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -32,21 +37,40 @@ class Ticket:
     Attributes:
         model: The model's name.
         rows: The inputs of the call.
-        done: Whether `replies` are there.
+        done: Whether `replies` are there; set by the pool's `wait` and `expire`.
         replies: A reply or a ModelError for each row, once done.
         latency_ms: How long the call took once it began, milliseconds.
         size_bytes: What the caller counted for its events.
+        began: When the model was called, by the pool's clock; None while it waits in the queue.
     """
 
-    __slots__ = ("done", "latency_ms", "model", "replies", "rows", "size_bytes")
+    __slots__ = ("_claim", "began", "done", "latency_ms", "model", "replies", "rows", "size_bytes")
 
-    def __init__(self, model: str, rows: Sequence[Row], size_bytes: int) -> None:
+    def __init__(self, model: str, rows: Sequence[Row], size_bytes: int = 0) -> None:
         self.model = model
         self.rows = rows
         self.size_bytes = size_bytes
         self.done = False
         self.replies: Sequence[Any | ModelError] = ()
         self.latency_ms = 0.0
+        self.began: float | None = None
+        self._claim = [True]
+
+    def claim(self) -> bool:
+        """Whether the caller is the first to ask, and so the one who finishes the call."""
+        try:
+            return self._claim.pop()  # one step of the interpreter: two threads cannot both succeed
+        except IndexError:
+            return False
+
+    @property
+    def claimed(self) -> bool:
+        """Whether somebody finishes, or has finished, the call."""
+        return not self._claim
+
+    def fail(self, error: ModelError) -> None:
+        """Every row has failed with `error`."""
+        self.replies = [error] * len(self.rows)
 
 
 class _Abandoned(BaseException):
@@ -54,18 +78,17 @@ class _Abandoned(BaseException):
 
 
 class _Lane:
-    """A model, its thread and what waits for it. Changed only with the pool's lock held."""
+    """A model, its thread, and its calls in order, of which the first is the one that runs."""
 
-    __slots__ = ("abandoned", "events", "model", "name", "queue", "running", "started", "thread", "timeout")
+    __slots__ = ("abandoned", "calls", "events", "model", "name", "queue", "thread", "timeout")
 
     def __init__(self, name: str, model: Model, timeout: float) -> None:
         self.name = name
         self.model = model
         self.timeout = timeout
+        self.calls: deque[Ticket] = deque()
         self.queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self.thread: threading.Thread | None = None
-        self.running: Ticket | None = None
-        self.started = 0.0
         self.events = 0
         self.abandoned: list[threading.Thread] = []
 
@@ -77,7 +100,10 @@ class _Lane:
 
 
 class Pool:
-    """Answers batches of rows by calling models, each in a thread of its own."""
+    """Answers batches of rows by calling models, each in a thread of its own.
+
+    One thread uses a pool; others may read `load` and `room`.
+    """
 
     def __init__(
         self,
@@ -98,47 +124,48 @@ class Pool:
         self._in_flight = in_flight
         self._most_bytes = most_bytes
         self._monotonic = clock.monotonic
-        self._changed = threading.Condition(threading.Lock())
+        self._answered: SimpleQueue[Ticket] = SimpleQueue()
         self._events = 0
         self._bytes = 0
         self._closed = False
 
     def submit(self, model: str, rows: Sequence[Row], size_bytes: int = 0) -> Ticket:
-        """Begins a call, or queues it behind the model's others. Never blocks, and accepts more than `room`
-        says."""
+        """Begins a call, or queues it behind the model's others.
+
+        Never blocks, and accepts more than `room` says. A model that gets no more calls fails it at once.
+        """
         ticket = Ticket(model, rows, size_bytes)
         lane = self._lanes[model]
-        with self._changed:
-            lane.events += len(rows)
-            self._events += len(rows)
-            self._bytes += size_bytes
-            if self._closed or (lane.thread is None and not self._staffed(lane)):
-                self._finish(lane, ticket, self._refusal(len(rows)), 0.0)
-                return ticket
+        lane.calls.append(ticket)
+        lane.events += len(rows)
+        self._events += len(rows)
+        self._bytes += size_bytes
+        if self._closed or (lane.thread is None and not self._staffed(lane)):
+            self._refuse(lane)
+        else:
             lane.queue.put(ticket)
         return ticket
 
     def wait(self, tickets: Iterable[Ticket], seconds: float) -> None:
-        """Returns as soon as all are done or `seconds` have passed; gives up calls that outlive their
-        timeout."""
-        waiting = [ticket for ticket in tickets if not ticket.done]
-        if not waiting:
-            self.expire()
-            return
+        """Returns as soon as all are done or `seconds` have passed; gives up what outlives its timeout."""
         end = self._monotonic() + seconds
-        with self._changed:
-            while True:
-                now = self._monotonic()
-                due = self._expire(now)
-                waiting = [ticket for ticket in waiting if not ticket.done]
-                if not waiting or now >= end:
-                    return
-                self._changed.wait(min(end, due) - now)
+        waiting = [ticket for ticket in tickets if not ticket.done]
+        while True:
+            self._collect()
+            now = self._monotonic()
+            due = self._expire(now)
+            waiting = [ticket for ticket in waiting if not ticket.done]
+            if not waiting or now >= end:
+                return
+            try:
+                self._finish(self._answered.get(timeout=min(end, due) - now))
+            except Empty:
+                continue
 
     def expire(self) -> None:
-        """Gives up calls that outlive their timeout; `wait` does so too."""
-        with self._changed:
-            self._expire(self._monotonic())
+        """Takes what was answered and gives up calls that outlive their timeout; does not wait."""
+        self._collect()
+        self._expire(self._monotonic())
 
     def load(self, model: str | None = None) -> int:
         """Events under way for `model`, or in all."""
@@ -151,103 +178,101 @@ class Pool:
         return self._in_flight - max(self._lanes[model].events, self._events)
 
     def close(self, seconds: float = 1.0) -> None:
-        """Answers what is queued with ModelOverloaded, waits up to `seconds` for what runs, and closes the
-        models."""
-        with self._changed:
-            if self._closed:
-                return
-            self._closed = True
-            threads = []
-            for lane in self._lanes.values():
-                self._drain(lane)
-                if lane.thread is not None:
-                    lane.queue.put(None)
-                    threads.append(lane.thread)
-        end = self._monotonic() + seconds
-        for thread in threads:
-            thread.join(max(0.0, end - self._monotonic()))
+        """Fails what is queued as overloaded, waits up to `seconds` for what runs, and closes the models."""
+        if self._closed:
+            return
+        self._closed = True
         for lane in self._lanes.values():
+            self._refuse(lane)
+            if lane.thread is not None:
+                lane.queue.put(None)
+        self.wait([ticket for lane in self._lanes.values() for ticket in lane.calls], seconds)
+        for lane in self._lanes.values():
+            if lane.thread is not None and not lane.calls:
+                lane.thread.join(seconds)
             lane.model.close()
-
-    # With the lock held.
 
     def _staffed(self, lane: _Lane) -> bool:
         """Gives the lane a thread unless too many of its threads hang; returns whether it has one."""
         if lane.stuck():
             return False
         lane.thread = threading.Thread(
-            target=self._serve, args=(lane,), name=f"pointsman-model-{lane.name}", daemon=True
+            target=_serve,
+            args=(lane.model, lane.queue, self._answered, self._monotonic),
+            name=f"pointsman-model-{lane.name}",
+            daemon=True,
         )
         lane.thread.start()
         return True
+
+    def _collect(self) -> None:
+        """Takes what models have answered."""
+        while not self._answered.empty():
+            self._finish(self._answered.get())
+
+    def _finish(self, ticket: Ticket) -> None:
+        """Counts a call as done; its replies are there."""
+        lane = self._lanes[ticket.model]
+        lane.calls.remove(ticket)
+        lane.events -= len(ticket.rows)
+        self._events -= len(ticket.rows)
+        self._bytes -= ticket.size_bytes
+        ticket.done = True
 
     def _expire(self, now: float) -> float:
         """Gives up what is overdue; returns the moment before which nothing else will be."""
         due = float("inf")
         for lane in self._lanes.values():
-            if lane.running is not None and now >= lane.started + lane.timeout:
-                self._abandon(lane, lane.running, now)
-            if lane.running is not None:
-                due = min(due, lane.started + lane.timeout)
-            elif lane.events:  # queued: it cannot be overdue before its whole timeout has passed
-                due = min(due, now + lane.timeout)
-        return due
+            if lane.calls and (began := lane.calls[0].began) is not None and now >= began + lane.timeout:
+                self._give_up(lane, lane.calls[0], now - began)
+            if lane.calls:
+                began = lane.calls[0].began
+                due = min(due, (now if began is None else began) + lane.timeout)
+        return max(due, now)
 
-    def _abandon(self, lane: _Lane, ticket: Ticket, now: float) -> None:
-        """Gives up the call that `lane` runs, and its thread."""
-        thread, lane.thread, lane.running = lane.thread, None, None
-        if thread is not None:
-            lane.abandoned.append(thread)
-            _interrupt(thread)
-        error = ModelTimeout(f"no answer within {lane.timeout:g} s")
-        self._finish(lane, ticket, [error] * len(ticket.rows), (now - lane.started) * 1000)
-        if not lane.queue.empty() and not self._staffed(lane):
-            self._drain(lane)
-
-    def _drain(self, lane: _Lane) -> None:
-        """Answers what is queued without calling the model."""
-        while True:
-            try:
-                ticket = lane.queue.get_nowait()
-            except Empty:
-                return
-            if ticket is not None:
-                self._finish(lane, ticket, self._refusal(len(ticket.rows)), 0.0)
-
-    def _refusal(self, n: int) -> list[ModelError]:
-        if self._closed:
-            return [ModelOverloaded("the worker is stopping")] * n
-        return [ModelOverloaded(f"{MOST_ABANDONED} calls that timed out still run")] * n
-
-    def _finish(
-        self, lane: _Lane, ticket: Ticket, replies: Sequence[Any | ModelError], latency_ms: float
-    ) -> None:
-        ticket.replies = replies
-        ticket.latency_ms = latency_ms
-        ticket.done = True
-        lane.events -= len(ticket.rows)
-        self._events -= len(ticket.rows)
-        self._bytes -= ticket.size_bytes
-        self._changed.notify_all()
-
-    # In a model's thread.
-
-    def _serve(self, lane: _Lane) -> None:
-        """Answers the lane's calls until it is told to stop or abandoned."""
-        me = threading.current_thread()
-        try:
-            while (ticket := lane.queue.get()) is not None:
-                with self._changed:
-                    lane.running, lane.started = ticket, self._monotonic()
-                replies = _answer(lane.model, ticket.rows)
-                now = self._monotonic()
-                with self._changed:
-                    if lane.thread is not me:
-                        return
-                    lane.running = None
-                    self._finish(lane, ticket, replies, (now - lane.started) * 1000)
-        except _Abandoned:
+    def _give_up(self, lane: _Lane, ticket: Ticket, took: float) -> None:
+        """Ends the call that `lane` runs, unless its answer has just come, and abandons its thread."""
+        if not ticket.claim():
             return
+        if lane.thread is not None:
+            lane.abandoned.append(lane.thread)
+            _interrupt(lane.thread)
+            lane.thread = None
+        ticket.fail(ModelTimeout(f"no answer within {lane.timeout:g} s"))
+        ticket.latency_ms = took * 1000
+        self._finish(ticket)
+        if lane.calls and not self._staffed(lane):
+            self._refuse(lane)
+
+    def _refuse(self, lane: _Lane) -> None:
+        """Fails what no thread of the lane has taken up."""
+        why = "the worker is stopping" if self._closed else f"{MOST_ABANDONED} calls that timed out still run"
+        for ticket in list(lane.calls):
+            if ticket.began is None and ticket.claim():
+                ticket.fail(ModelOverloaded(why))
+                self._finish(ticket)
+
+
+def _serve(
+    model: Model,
+    calls: SimpleQueue[Ticket | None],
+    answered: SimpleQueue[Ticket],
+    monotonic: Callable[[], float],
+) -> None:
+    """A model's thread: answers calls until it is told to stop or its call is given up."""
+    try:
+        while (ticket := calls.get()) is not None:
+            if ticket.claimed:  # it was refused while it waited
+                continue
+            ticket.began = began = monotonic()
+            replies = _answer(model, ticket.rows)
+            latency_ms = (monotonic() - began) * 1000
+            if not ticket.claim():
+                return
+            ticket.replies, ticket.latency_ms = replies, latency_ms
+            answered.put(ticket)
+    except _Abandoned:
+        return
 
 
 def _answer(model: Model, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
@@ -268,8 +293,11 @@ def _answer(model: Model, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
 
 def _said(error: BaseException) -> str:
     """What was raised and where: `ValueError: no such user (baseline.py:12)`."""
-    text = str(error)
-    said = f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
+    try:
+        text = str(error)[:500]
+    except Exception:  # an exception of the user's whose own text fails
+        text = ""
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return said
