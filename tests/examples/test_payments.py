@@ -83,7 +83,7 @@ def test_the_examples_pass_their_own_checks(name: str) -> None:
 
 
 def test_what_cannot_be_used_ends_in_dead_letters() -> None:
-    """The truncated record and those without a usable amount are dead letters; the others are not."""
+    """The truncated record, and the one whose amount is null where a model needs it, are dead letters."""
     done = pointsman("run", "pipeline.yaml", "--events", "events.jsonl")
     letters = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert sorted(letter["reason"] for letter in letters) == ["model_failed", "undecodable"]
