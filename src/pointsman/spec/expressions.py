@@ -97,8 +97,13 @@ class Expressions:
                 node.text, self.scope(reply=over == "reply"), None if want == "dyn" else want
             )
         except ExpressionErrors as errors:
-            syntax = [problem for problem in errors.problems if problem.code == "E300"]
-            for problem in syntax[:1] or errors.problems:  # what follows a mistake in syntax is its echo
+            problems = errors.problems
+            if node.style == "unquoted":  # what YAML misread was told already
+                problems = tuple(
+                    one for one in problems if one.code != "E300" and (one.offset or one.code != "E304")
+                )
+            syntax = [problem for problem in problems if problem.code == "E300"]
+            for problem in syntax[:1] or problems:  # what follows a mistake in syntax is its echo
                 self._tell(node, problem, tell)
             return None
         for problem in program.warnings:

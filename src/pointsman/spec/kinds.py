@@ -47,14 +47,14 @@ def _text(reader: Reader, kind: declarations.Text, node: Node) -> Any:
 def _whole(reader: Reader, kind: declarations.Whole, node: Node) -> Any:
     value = node.value if node.shape == "scalar" else None
     if isinstance(value, bool) or not isinstance(value, int):
-        return reader.wrong(node, "a whole number", _unquote(node))
+        return reader.wrong(node, "a whole number", _digits(node, "100"))
     return _within(reader, node, value, kind.low, kind.high)
 
 
 def _number(reader: Reader, kind: declarations.Number, node: Node) -> Any:
     value = node.value if node.shape == "scalar" else None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return reader.wrong(node, "a number", _unquote(node))
+        return reader.wrong(node, "a number", _digits(node, "0.5"))
     return _within(reader, node, value, kind.low, kind.high)
 
 
@@ -280,15 +280,10 @@ def _either(words: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _unquote(node: Node) -> str:
-    """The hint for a number in quotes."""
-    if (
-        node.shape == "scalar"
-        and node.style in ("single", "double")
-        and re.fullmatch(r"-?\d+(\.\d+)?", node.text)
-    ):
-        return f"write it without quotes: {node.raw}"
-    return ""
+def _digits(node: Node, example: str) -> str:
+    """The hint for what is not a number."""
+    quoted_number = re.fullmatch(r"-?\d+(\.\d+)?", node.text) if node.shape == "scalar" else None
+    return f"write it without quotes: {node.raw}" if quoted_number else f"write digits, such as {example}"
 
 
 def _pattern(pattern: str) -> str:

@@ -51,14 +51,24 @@ def _offsets(node: Node) -> list[int]:
         index = min(end, (text.find("\n", start) + 1) or end)
     found: list[int] = []
     for sign in node.raw:
+        index = _joined(text, index, end) if node.style == "double" else index
         if not sign.isspace():
-            while index < end and (text[index].isspace() or text.startswith("\\\n", index)):
-                index += 2 if text[index] == "\\" else 1
+            while index < end and text[index].isspace():
+                index += 1
         found.append(min(index, end))
-        if index < end and (not sign.isspace() or text[index].isspace() or text[index] == "\\"):
+        if index < end and (not sign.isspace() or text[index].isspace() or node.style == "double"):
             index += _width(text, index, node.style)
     found.append(min(index, end))
     return found
+
+
+def _joined(text: str, index: int, end: int) -> int:
+    """What follows where a backslash joins two lines of a double-quoted scalar."""
+    while index < end and text.startswith(("\\\n", "\\\r"), index):
+        index += 1
+        while index < end and text[index].isspace():
+            index += 1
+    return index
 
 
 def _width(text: str, index: int, style: str) -> int:

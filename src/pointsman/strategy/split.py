@@ -62,7 +62,8 @@ class Split:
             Misfit: The shares do not sum to 1.
         """
         if (total := sum(shares.values(), Fraction(0))) != 1:
-            raise Misfit("E211", f"the shares sum to {_percent(total)}, not 100%", path=("split",))
+            text = f"the shares sum to {_percent(total)}, not 100%"
+            raise Misfit("E211", text, "change one of them", ("split",))
         self.models: tuple[str, ...] = tuple(shares)
         self._shares = dict(shares)
         self._salt = salt
