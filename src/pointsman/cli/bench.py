@@ -160,7 +160,8 @@ def _topic(document: Document, *, wanted: bool) -> Iterator[Send | None]:
     try:
         yield send
     finally:
-        connect(document.kafka).delete_topics([topic])[topic].result(10)
+        admin = connect(document.kafka)
+        admin.delete_topics([topic])[topic].result(10)
 
 
 def _tell(path: Path, different: int, count: int, stages: Mapping[str, Stage], as_json: bool) -> None:

@@ -202,7 +202,9 @@ def _agreed(chosen: Sequence[Letter], *, asks: bool) -> bool:
     if not asks or not is_terminal(sys.stdin):
         return True
     topics = sorted({one.source["topic"] for one in chosen})
-    return ask(f"Send {len(chosen)} events to {', '.join(topics)}?", "no").lower() in ("y", "yes")
+    return ask(
+        f"Send {len(chosen)} event{'s' if len(chosen) > 1 else ''} to {', '.join(topics)}?", "no"
+    ).lower() in ("y", "yes")
 
 
 def _report(chosen: Sequence[Letter], sent: int, error: str, as_json: bool) -> None:

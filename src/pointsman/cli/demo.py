@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pointsman.base.errors import PointsmanError
+from pointsman.base.errors import MissingExtra, PointsmanError
 from pointsman.cli.init import SCHEMA, schema, template_files, write_files
 from pointsman.cli.options import AsJson
 from pointsman.cli.screen import Paint, columns, paint, say, warn, write_json
@@ -55,6 +56,8 @@ def demo(
 
       pointsman demo my-copy
     """
+    if find_spec("onnxruntime") is None:
+        raise MissingExtra("The demo", "demo")
     from pointsman.bus.local import LocalBroker
 
     began = time.monotonic()
@@ -96,7 +99,8 @@ def _leave_files(folder: Path, tell: Callable[[str], None]) -> None:
     kept = len(files) - len(missing)
     tell(f"  {folder}/ with {', '.join(path for path in files if not path.startswith('.'))}")
     if kept:
-        tell(f"  ({kept} of these files were there already and are used as they are)")
+        were = "was" if kept == 1 else "were"
+        tell(f"  ({kept} of these files {were} there already: nothing of that is changed)")
 
 
 def _runner(folder: Path, bootstrap: str, tell: Callable[[str], None], *, quiet: bool) -> Callable[..., None]:

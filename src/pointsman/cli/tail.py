@@ -173,7 +173,7 @@ def letter_line(letter: Letter, paint: Paint) -> str:
         [
             paint(clock_time(letter.timestamp), "faint"),
             pad(letter.id, 12),
-            paint(letter.reason, "bad"),
+            pad(paint(letter.reason, "bad"), 12),
             paint(letter.place, "faint"),
             letter.message,
         ]
