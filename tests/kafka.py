@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pointsman.bus.local import LocalBroker
@@ -77,19 +77,23 @@ class Kafka:
     def consume_all(self, topic: str) -> list[Message]:
         """Reads a topic from its beginning to its end now, partition by partition in offset order."""
         consumer = Consumer(
-            {**self.client_config, "group.id": f"tests-{uuid.uuid4().hex}", "enable.partition.eof": True},
-            logger=SILENT,
+            {**self.client_config, "group.id": unique("reader"), "enable.partition.eof": True}, logger=SILENT
         )
         found: list[Message] = []
         partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        for number in partitions:
-            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
-            consumer.assign([TopicPartition(topic, number, low)])
-            while (message := consumer.poll(30)) is not None and message.error() is None:
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+        open_ones = set(partitions)
+        while open_ones:
+            message = consumer.poll(30)
+            assert message is not None, f"{topic} {sorted(open_ones)} did not reach their end in 30 s"
+            error = message.error()
+            if error is None:
                 found.append(message)
-            assert message is not None, f"{topic}[{number}] did not reach its end in 30 s"
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                open_ones.discard(message.partition())
         consumer.close()
-        return found
+        return sorted(found, key=lambda message: (message.partition(), message.offset()))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ from confluent_kafka import KafkaError, Producer
 
 from kafka import SILENT, Kafka, TopicFactory
 from pointsman.base.errors import EnvironmentFault
-from pointsman.bus.local import LocalBroker
+from pointsman.bus.local import LocalBroker, service
 
 
 def test_what_is_written_can_be_read(broker: Kafka, topic: TopicFactory) -> None:
@@ -46,3 +50,47 @@ def test_a_crash_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert (tmp_path / "b" / "data" / "t-0").is_dir()
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """After kill -9 of the program that holds it, no broker is left behind."""
+    script = "from pathlib import Path; import sys; from pointsman.bus.local import LocalBroker\n"
+    script += "LocalBroker(Path(sys.argv[1])).start(); print('up', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "b")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"up\n"
+    assert service.status(tmp_path / "b").running
+    holder.kill()
+    holder.communicate()
+    deadline = time.monotonic() + 30
+    while service.status(tmp_path / "b").running:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_folder_without_room_is_named(tmp_path: Path) -> None:
+    """What cannot be written ends with the path and what to do, not with a traceback."""
+    (tmp_path / "b").write_text("a file where the folder should be")
+    with pytest.raises(EnvironmentFault, match=r"cannot write to .*b: .*POINTSMAN_CACHE"):
+        LocalBroker(tmp_path / "b").start()
+
+
+def test_a_taken_port_is_named() -> None:
+    """A port that another program listens on is refused before anything is started."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(EnvironmentFault, match=f"port {port} of 127.0.0.1 is taken"):
+            LocalBroker(port=port).start()
+
+
+def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
+    """Damaged data end the start with the last lines of Kafka's own log."""
+    with LocalBroker(tmp_path / "b"):
+        pass
+    (tmp_path / "b" / "data" / "meta.properties").write_text("version=1\ncluster.id=\n")
+    with pytest.raises(EnvironmentFault, match=r"(?s)ended at once; its log .*meta.properties"):
+        LocalBroker(tmp_path / "b").start()

@@ -110,7 +110,7 @@ def client_config(
     }
 
 
-def connect(kafka: Mapping[str, Any], *, seconds: float = 15.0) -> Any:
+def connect(kafka: Mapping[str, Any], *, seconds: float = 10.0) -> Any:
     """Returns an AdminClient once a broker has answered it.
 
     Args:

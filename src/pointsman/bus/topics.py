@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 SECONDS: Final = 15.0
+_SOON: Final = 0.02
+_NO_LEADER_YET: Final = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART"}
 DEFAULT_LARGEST: Final = 1_000_000
 """Bytes of a record that any broker takes which was not told otherwise."""
 
@@ -82,7 +84,7 @@ class Topics:
         EnvironmentFault: If no broker answers, it refuses, or it does not allow what is asked.
     """
 
-    def __init__(self, kafka: Mapping[str, Any], *, seconds: float = 15.0) -> None:
+    def __init__(self, kafka: Mapping[str, Any], *, seconds: float = 10.0) -> None:
         self.kafka = kafka
         self.address = str(kafka.get("bootstrap.servers", "localhost:9092"))
         self.admin = connect(kafka, seconds=seconds)
@@ -216,26 +218,29 @@ class Topics:
     def _settle(self, name: str) -> None:
         """Returns once the new topic's partitions answer; a quicker producer meets an unknown topic."""
         deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            found = self._metadata().get(name)
-            if found and not found.error and all(one.leader >= 0 for one in found.partitions.values()):
-                return
-            time.sleep(0.02)
-        raise EnvironmentFault(
-            f"the topic {name} was created, but {self.address} has no leader for it after {SECONDS:.0f} s; "
-            "check that enough brokers are up"
-        )
+        while (found := self._find(name, self._metadata())) is None and time.monotonic() < deadline:
+            time.sleep(_SOON)
+        self._offsets(name, sorted(found.partitions) if found else [0], end=True)
 
     def _offsets(self, name: str, numbers: Sequence[int], *, end: bool) -> list[int]:
-        from confluent_kafka import TopicPartition
+        """Returns where the partitions of a topic that exists begin or end; waits for their leaders."""
+        from confluent_kafka import KafkaException, TopicPartition
         from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # re-exported without __all__
 
         spec = OffsetSpec.latest() if end else OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # theirs
         request = {TopicPartition(name, number): spec for number in numbers}
-        with self._or_fault(f"cannot measure the topic {name}", name):
-            reply = self.admin.list_offsets(request, request_timeout=SECONDS) if request else {}
-            found = {place.partition: future.result().offset for place, future in reply.items()}
-        return [found[number] for number in numbers]
+        deadline = time.monotonic() + SECONDS
+        while request:
+            with self._or_fault(f"cannot measure the topic {name}", name):
+                try:
+                    reply = self.admin.list_offsets(request, request_timeout=SECONDS)
+                    found = {place.partition: future.result().offset for place, future in reply.items()}
+                    return [found[number] for number in numbers]
+                except KafkaException as error:
+                    if error.args[0].name() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                        raise
+            time.sleep(_SOON)
+        return []
 
     def _config(self, name: str) -> dict[str, str]:
         """Returns a topic's settings; none where this user may not read them."""

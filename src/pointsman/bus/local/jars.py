@@ -32,7 +32,7 @@ KAFKA_VERSION = "4.3.1"
 Progress = Callable[[str], None]
 
 _ATTEMPTS = 3
-_TIMEOUT = 30.0
+_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ def _fetch(jars: tuple[Jar, ...], folder: Path, progress: Progress) -> None:
         f"Downloading Apache Kafka {KAFKA_VERSION}: {size / 1e6:.0f} MB in {len(jars)} files "
         f"from {urlsplit(repository.url).hostname}, once, into {folder}"
     )
+    for left in folder.parent.glob(f".{KAFKA_VERSION}-*"):  # by a download that was killed
+        shutil.rmtree(left, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{KAFKA_VERSION}-", dir=folder.parent))
     try:
         download = _Download(repository, partial, _Meter(size, progress))
@@ -157,10 +159,10 @@ class _Download:
         url = f"{self._repository.url}/{jar.path}"
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                data = self._read(url)
+                data = self._read(jar)
                 break
             except (OSError, HTTPException) as error:
-                if attempt == _ATTEMPTS or (isinstance(error, urllib.error.HTTPError) and error.code < 500):
+                if attempt == _ATTEMPTS or _is_final(error):
                     raise _unreachable(url, error) from error
                 time.sleep(attempt)
         if (found := hashlib.sha256(data).hexdigest()) != jar.sha256:
@@ -171,14 +173,19 @@ class _Download:
         target.write_bytes(data)
         self._meter.add(jar.size)
 
-    def _read(self, url: str) -> bytes:
-        with self._opener.open(url, timeout=_TIMEOUT) as reply:
+    def _read(self, jar: Jar) -> bytes:
+        with self._opener.open(self._repository.request(jar.path), timeout=_TIMEOUT) as reply:
             data: bytes = reply.read()
         return data
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_final(error: Exception) -> bool:
+    """Tells whether asking again cannot help: the server answered, and not that it is busy."""
+    return isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 429
 
 
 def _unreachable(url: str, error: Exception) -> EnvironmentFault:

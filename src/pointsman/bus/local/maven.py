@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree
 
 from pointsman.base.errors import EnvironmentFault
@@ -39,20 +39,27 @@ class Repository:
 
     Attributes:
         url: Its root, without a final slash.
-        headers: Sent with each request: the credentials, where there are any.
+        credentials: The Authorization header; empty where none is needed.
         proxies: Scheme to proxy URL; empty for a direct connection.
         certificates: Files and folders trusted besides the system's.
         local: Folder of what Maven has already downloaded on this machine.
     """
 
     url: str = CENTRAL
-    headers: dict[str, str] = field(default_factory=dict)
+    credentials: str = ""
     proxies: dict[str, str] = field(default_factory=dict)
     certificates: tuple[Path, ...] = ()
     local: Path = Path("~/.m2/repository")
 
+    def request(self, path: str) -> urllib.request.Request:
+        """Returns the request for a file; where it is redirected, the credentials stay behind."""
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"User-Agent": "pointsman"})
+        if self.credentials:
+            request.add_unredirected_header("Authorization", self.credentials)
+        return request
+
     def opener(self) -> urllib.request.OpenerDirector:
-        """Returns what opens this repository's URLs."""
+        """Returns what opens requests; safe to use from several threads."""
         context = ssl.create_default_context()
         for path in self.certificates:
             try:
@@ -64,23 +71,21 @@ class Repository:
                     f"the certificates in {path} cannot be read: {error}; "
                     f"set one of {', '.join(CERTIFICATES)} to a PEM file"
                 ) from error
-        opener = urllib.request.build_opener(
+        return urllib.request.build_opener(
             urllib.request.ProxyHandler(self.proxies), urllib.request.HTTPSHandler(context=context)
         )
-        opener.addheaders = [("User-Agent", "pointsman"), *self.headers.items()]
-        return opener
 
 
 def find_repository() -> Repository:
     """Reads the environment, Maven's settings and pip's settings of this user."""
     settings = _Settings.read()
-    url, headers = settings.mirror()
+    url, credentials = settings.mirror()
     if own := os.environ.get("POINTSMAN_MAVEN_REPOSITORY"):
-        url, headers = own.rstrip("/"), {}
+        url, credentials = _without_login(own)
     pip = dict(_pip_settings())
     return Repository(
         url=url,
-        headers=headers,
+        credentials=credentials,
         proxies=_proxies(url, settings, pip),
         certificates=tuple(_certificates(pip)),
         local=settings.local_repository(),
@@ -114,7 +119,10 @@ def _pip_settings() -> Iterator[tuple[str, str]]:
         Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf",
         Path(sys.prefix) / "pip.conf",
     ]
-    if own := os.environ.get("PIP_CONFIG_FILE"):
+    own = os.environ.get("PIP_CONFIG_FILE")
+    if own == os.devnull:  # pip's way to say: none of them
+        return
+    if own:
         files.append(Path(own))
     for file in files:
         parser = configparser.RawConfigParser()
@@ -154,15 +162,15 @@ class _Settings:
             roots.append(root)
         return cls(roots)
 
-    def mirror(self) -> tuple[str, dict[str, str]]:
-        """Returns the URL that stands for Maven Central, and the headers it asks for."""
+    def mirror(self) -> tuple[str, str]:
+        """Returns the URL that stands for Maven Central, and the credentials it asks for."""
         for mirror in self._all("mirrors/mirror"):
             if _stands_for_central(_text(mirror, "mirrorOf")) and _text(mirror, "blocked") != "true":
                 return _text(mirror, "url").rstrip("/"), self._credentials(_text(mirror, "id"))
         for repository in self._all("profiles/profile/repositories/repository"):
             if _text(repository, "id") == "central" and _text(repository, "url"):
                 return _text(repository, "url").rstrip("/"), self._credentials("central")
-        return CENTRAL, {}
+        return CENTRAL, ""
 
     def proxy(self, host: str) -> str | None:
         """Returns the URL of the active proxy for `host`, if there is one."""
@@ -184,16 +192,30 @@ class _Settings:
                 return Path(path).expanduser()
         return Path.home() / ".m2" / "repository"
 
-    def _credentials(self, server_id: str) -> dict[str, str]:
+    def _credentials(self, server_id: str) -> str:
         for server in self._all("servers/server"):
             user, password = _text(server, "username"), _text(server, "password")
             if _text(server, "id") == server_id and user:
-                return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-        return {}
+                return _basic(user, password)
+        return ""
 
     def _all(self, path: str) -> Iterator[ElementTree.Element]:
         for root in self._roots:
             yield from root.iterfind(path)
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _without_login(url: str) -> tuple[str, str]:
+    """Splits https://user:password@host/path into the URL that remains and the credentials."""
+    parts = urlsplit(url.rstrip("/"))
+    if not parts.username:
+        return url.rstrip("/"), ""
+    host = parts.netloc.rpartition("@")[2]
+    credentials = _basic(unquote(parts.username), unquote(parts.password or ""))
+    return parts._replace(netloc=host).geturl(), credentials
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local.broker import LocalBroker, State, is_free, read_state
-from pointsman.bus.local.paths import cache_dir, is_locked
+from pointsman.bus.local.paths import cache_dir, exclusive, is_locked
 
 __all__ = ["PREFERRED_PORT", "Status", "start", "status", "stop"]
 
@@ -71,7 +71,8 @@ def start(
                 f"a broker already runs at {now.state.bootstrap}, not on port {port}; "
                 "stop it first with 'pointsman broker stop'"
             )
-        return now
+        with exclusive(now.directory / "start.lock"):  # whoever starts it holds this until it answers
+            return now
     if port is None and now.state is None and is_free(PREFERRED_PORT):
         port = PREFERRED_PORT
     broker = LocalBroker(now.directory, port=port, detached=True, quick=False)
