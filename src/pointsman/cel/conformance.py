@@ -29,8 +29,8 @@ LISTED: Final = {
 """What a case needs → why we do not have it."""
 
 ODD: Final = {
-    f"parse/bytes_literals/triple_{quotes}_quoted_unescaped_punctuation": "the value expected has a backslash "
-    "that the text lacks; the string case of the same text has none"
+    f"parse/bytes_literals/triple_{quotes}_quoted_unescaped_punctuation": "its value has a backslash "
+    "that its text lacks; the string case of the same text has none"
     for quotes in ("single", "double")
 }
 """Case → why it is listed where it fails."""

@@ -253,9 +253,10 @@ def _undeclared(text: str, rejected: Rejected) -> set[str]:
     names = set()
     for offset, words in rejected.complaints:
         before, _, rest = words.partition("undeclared reference to '")
-        name = rest.partition("'")[0].partition(".")[0]
-        called = text[offset + len(name) :].lstrip().startswith("(")
-        if not before and name and text.startswith(name, offset) and not called:
+        name, dot, _ = rest.partition("'")[0].partition(".")
+        called = not dot and text[offset + len(name) :].lstrip().startswith("(")
+        there = dot or text.startswith(name, offset)  # a qualified name is placed at its last dot
+        if not before and name and there and not called:
             names.add(name)
     return names - CONSTANTS.keys()
 
@@ -274,11 +275,10 @@ def describe(error: BaseException) -> str:
 
 
 def _function(writer: Exact, root: Node, parameters: Any, boolean: bool) -> Function:
-    text = writer.boolean(root) if boolean else writer.value(root)
-    steps = "    steps = cel_steps()\n" if writer.loops else ""
+    lines = writer.body(root, boolean)
     if writer.loops:
-        writer.use_steps()
-    body = f"({', '.join(parameters)}):\n{steps}    return {text}\n"
+        lines.insert(0, writer.steps())
+    body = f"({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
     name = "cel_" + hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()[:20]
     return Function(name, f"def {name}{body}", writer.constants)
 

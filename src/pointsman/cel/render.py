@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions import loops, messages, operators, optional
+from pointsman.cel.functions import access, arithmetic, comparison, faults, logic, loops, messages, optional
 from pointsman.cel.functions.catalog import FUNCTIONS
 from pointsman.cel.functions.strings import matcher
 from pointsman.cel.resolve import (
@@ -34,21 +34,21 @@ from pointsman.cel.values import MISSING, Optional, TypeValue, Uint
 __all__ = ["Exact", "Function"]
 
 _OPERATORS: Final[dict[str, Callable[..., Any]]] = {
-    "_==_": operators.equal,
-    "_!=_": operators.not_equal,
-    "_<_": operators.less,
-    "_<=_": operators.less_equal,
-    "_>_": operators.greater,
-    "_>=_": operators.greater_equal,
-    "_+_": operators.add,
-    "_-_": operators.subtract,
-    "_*_": operators.multiply,
-    "_/_": operators.divide,
-    "_%_": operators.modulo,
-    "-_": operators.negate,
-    "!_": operators.not_true,
-    "_[_]": operators.index,
-    "@in": operators.contains,
+    "_==_": comparison.equal,
+    "_!=_": comparison.not_equal,
+    "_<_": comparison.less,
+    "_<=_": comparison.less_equal,
+    "_>_": comparison.greater,
+    "_>=_": comparison.greater_equal,
+    "_+_": arithmetic.add,
+    "_-_": arithmetic.subtract,
+    "_*_": arithmetic.multiply,
+    "_/_": arithmetic.divide,
+    "_%_": arithmetic.modulo,
+    "-_": arithmetic.negate,
+    "!_": logic.not_true,
+    "_[_]": access.index,
+    "@in": comparison.contains,
 }
 
 
@@ -132,7 +132,7 @@ class Exact:
             case Local():
                 return self._locals[node.name]
             case Unknown():
-                return f"{self.helper(operators.unknown)}({node.name!r})"
+                return f"{self.helper(faults.unknown)}({node.name!r})"
             case Has():
                 return self.has_slot(node)
             case OptionalSlot():
@@ -144,9 +144,9 @@ class Exact:
             case Call():
                 return self.call(node)
             case ListNode():
-                return self.list(node)
+                return self.list_node(node)
             case MapNode():
-                return self.map(node)
+                return self.map_node(node)
             case Message():
                 return self.message(node)
             case Bind():
@@ -160,7 +160,7 @@ class Exact:
     def boolean(self, node: Node) -> str:
         """Returns text that gives a bool or raises."""
         text = self.value(node)
-        return text if self.is_bool(node) else f"{self.helper(operators.boolean)}({text})"
+        return text if self.is_bool(node) else f"{self.helper(logic.boolean)}({text})"
 
     def is_bool(self, node: Node) -> bool:
         """Returns whether the node's text gives a bool or raises, whatever the slots hold."""
@@ -181,15 +181,16 @@ class Exact:
         return False
 
     def slot(self, node: Slot) -> str:
-        return f"{self.helper(operators.need)}({self.slots[node.path]}, {_shown(node.path)!r})"
+        return f"{self.helper(access.need)}({self.slots[node.path]}, {_shown(node.path)!r})"
 
     def has_slot(self, node: Has) -> str:
         self.missing()
         return f"({self.slots[node.slot.path]} is not cel_missing)"
 
-    def use_steps(self) -> None:
-        """Makes the text `cel_steps` mean a fresh budget."""
+    def steps(self) -> str:
+        """Returns the line that begins a fresh budget of steps."""
         self.constants["cel_steps"] = loops.Steps
+        return "steps = cel_steps()"
 
     def missing(self) -> None:
         """Makes the text `cel_missing` mean a missing field."""
@@ -208,12 +209,12 @@ class Exact:
         )
 
     def select(self, node: Select) -> str:
-        run = operators.has if node.test else operators.field
+        run = access.has if node.test else access.field
         return f"{self.helper(run)}({self.value(node.operand)}, {node.field!r})"
 
     def logic(self, node: Logic) -> str:
         self.nested = True
-        run = operators.all_of if node.word == "_&&_" else operators.any_of
+        run = logic.all_of if node.word == "_&&_" else logic.any_of
         terms = ", ".join(f"lambda: {self.value(term)}" for term in node.terms)
         return f"{self.helper(run)}({terms})"
 
@@ -231,7 +232,7 @@ class Exact:
             return f"{self.helper(_OPERATORS[name])}({values})"
         if name in FUNCTIONS:
             return f"{self.function(name)}({values})"
-        return f"{self.helper(operators.unbound)}({name!r})"
+        return f"{self.helper(faults.unbound)}({name!r})"
 
     def fallback(self, node: Call) -> str:
         """Writes `a.or(b)` or `a.orValue(b)`, where `b` is evaluated only if needed."""
@@ -245,31 +246,56 @@ class Exact:
         try:
             self.constants[name] = matcher(pattern)
         except EvalError as error:
-            return f"{self.helper(operators.fail)}({str(error)!r}).match"
+            return f"{self.helper(faults.fail)}({str(error)!r}).match"
         return name
 
-    def list(self, node: ListNode) -> str:
+    def list_node(self, node: ListNode) -> str:
         parts = []
         for at, element in enumerate(node.elements):
             text = self.value(element)
             if at in node.optional:
-                text = f"*{self.helper(operators.spread)}({text})"
+                text = f"*{self.helper(access.spread)}({text})"
             parts.append(text)
         return f"[{', '.join(parts)}]"
 
-    def map(self, node: MapNode) -> str:
+    def map_node(self, node: MapNode) -> str:
         parts = []
         for key, value, maybe in node.entries:
             if maybe:
-                run = self.helper(operators.spread_entry)
+                run = self.helper(access.spread_entry)
                 parts.append(f"*{run}({self.value(key)}, {self.value(value)})")
             else:
                 parts.append(f"({self.value(key)}, {self.value(value)})")
-        return f"{self.helper(operators.make_map)}([{', '.join(parts)}])"
+        return f"{self.helper(access.make_map)}([{', '.join(parts)}])"
 
     def message(self, node: Message) -> str:
         fields = ", ".join(f"({name!r}, {self.value(value)})" for name, value in node.entries)
         return f"{self.helper(messages.construct)}({node.name!r}, [{fields}])"
+
+    def body(self, root: Node, boolean: bool) -> list[str]:
+        """Returns the lines of a function that gives the root's value.
+
+        Args:
+            root: The whole expression.
+            boolean: Whether any other value than a bool is an error.
+        """
+        if not isinstance(root, Logic):
+            return [f"return {self.boolean(root) if boolean else self.value(root)}"]
+        decisive = str(root.word == "_||_")
+        check, exhausted = self.helper(logic.boolean), "cel_exhausted"
+        self.constants[exhausted] = faults.Exhausted
+        lines = ["error = None"]
+        for term in root.terms:
+            lines += [
+                "try:",
+                f"    if {check}({self.value(term)}) is {decisive}:",
+                f"        return {decisive}",
+                f"except {exhausted}:",
+                "    raise",
+                "except Exception as raised:",
+                "    error = error or raised",
+            ]
+        return [*lines, "if error is not None:", "    raise error", f"return {decisive == 'False'}"]
 
     # -- macros
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pointsman.cel.functions import operators
+from pointsman.cel.functions import arithmetic, logic
 from pointsman.cel.kinds import NUMBERS, kind_of
 from pointsman.cel.render import Exact
 from pointsman.cel.resolve import Bind, Local, Logic, OptionalSlot, Slot
@@ -35,7 +35,7 @@ _EXACT: Final = 2**53
 """Below it, an int and the double of it are the same number, and Python compares as CEL does."""
 
 _GUARD: Final = (
-    "({x} {op} {y} if {x}.__class__ is float or {x}.__class__ is int"
+    "({x} {op} {y} if {first}.__class__ is float or {x}.__class__ is int"
     " and -0x8000000000000000 <= {x} <= 0x7fffffffffffffff else {slow}({x}, {y}))"
 )
 
@@ -46,6 +46,7 @@ class Fast(Exact):
     def __init__(self, slots: Any) -> None:
         super().__init__(slots)
         self._kinds: dict[str, str] = {}
+        self._temporaries = 0
 
     def kind(self, node: Node) -> str:
         """Returns the kind of value the node gives."""
@@ -72,8 +73,11 @@ class Fast(Exact):
     def boolean(self, node: Node) -> str:
         if isinstance(node, Slot):
             local = self.slots[node.path]
-            return f"({local} is True or {local} is not False and {self.helper(operators.boolean)}({local}))"
+            return f"({local} is True or {local} is not False and {self.helper(logic.boolean)}({local}))"
         return super().boolean(node)
+
+    def body(self, root: Node, boolean: bool) -> list[str]:
+        return [f"return {self.boolean(root) if boolean else self.value(root)}"]
 
     def logic(self, node: Logic) -> str:
         word = " and " if node.word == "_&&_" else " or "
@@ -117,7 +121,7 @@ class Fast(Exact):
         if name == "_/_" and [self.kind(arg) for arg in args] == ["double", "double"]:
             if isinstance(args[1], Const) and args[1].value:
                 return f"({self.operand(args[0])} / {self.operand(args[1])})"
-            return f"{self.helper(operators.ratio)}({self.operand(args[0])}, {self.operand(args[1])})"
+            return f"{self.helper(arithmetic.ratio)}({self.operand(args[0])}, {self.operand(args[1])})"
         if name == "-_" and self.kind(args[0]) == "double":
             return f"(-{self.operand(args[0])})"
         if name == "!_" and (self.is_bool(args[0]) or isinstance(args[0], Slot)):
@@ -169,17 +173,21 @@ class Fast(Exact):
         """Writes a comparison of an undeclared field with a number; None where it is another comparison."""
         left, right = node.args
         slow = self.helper(self.operator(node.function))
-        if self.simple(left) and _small(right):
-            return _GUARD.format(x=self.operand(left), op=op, y=self.value(right), slow=slow)
-        if self.simple(right) and _small(left):
+        if self.kind(left) == "dyn" and _small(right):
+            return self.guard(left, op, right, slow)
+        if self.kind(right) == "dyn" and _small(left):
             swapped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
             slow = self.helper(self.operator(f"_{swapped.get(op, op)}_"))
-            return _GUARD.format(x=self.operand(right), op=swapped.get(op, op), y=self.value(left), slow=slow)
+            return self.guard(right, swapped.get(op, op), left, slow)
         return None
 
-    def simple(self, node: Node) -> bool:
-        """Returns whether the node's text is one name of unknown kind."""
-        return isinstance(node, Slot | Local) and self.kind(node) == "dyn"
+    def guard(self, node: Node, op: str, literal: Node, slow: str) -> str:
+        text = name = self.operand(node)
+        if not isinstance(node, Slot | Local):
+            self._temporaries += 1
+            name = f"cel_t{self._temporaries}"
+            text = f"({name} := {text})"
+        return _GUARD.format(first=text, x=name, op=op, y=self.value(literal), slow=slow)
 
     def membership(self, node: Call) -> str:
         element, container = node.args

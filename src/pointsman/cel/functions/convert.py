@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions.operators import checked, no_overload
+from pointsman.cel.functions.faults import checked, no_overload
 from pointsman.cel.values import (
     INT_MAX,
     INT_MIN,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pointsman.base.errors import EvalError
 from pointsman.cel.functions.convert import double_text
-from pointsman.cel.functions.operators import fits, no_overload
+from pointsman.cel.functions.faults import fits, no_overload
 from pointsman.cel.values import BoolKey, Duration, Timestamp, TypeValue, Uint, key_out, type_name
 
 __all__ = ["format_string"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pointsman.cel.functions.operators import Exhausted, boolean, make_map, no_overload
+from pointsman.cel.functions.access import make_map
+from pointsman.cel.functions.faults import Exhausted, no_overload
+from pointsman.cel.functions.logic import boolean
 from pointsman.cel.values import Optional, key_out
 
 __all__ = [

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions.operators import no_overload, number
+from pointsman.cel.functions.comparison import number
+from pointsman.cel.functions.faults import no_overload
 from pointsman.cel.values import INT_MIN, UINT_MAX, Uint
 
 __all__ = ["FUNCTIONS"]

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions.operators import no_overload, number
+from pointsman.cel.functions.comparison import number
+from pointsman.cel.functions.faults import no_overload
 from pointsman.cel.values import Duration, Timestamp, Uint
 
 __all__ = ["construct"]

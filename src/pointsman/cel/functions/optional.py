@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions.operators import maybe_field, no_overload
+from pointsman.cel.functions.access import maybe_field
+from pointsman.cel.functions.faults import no_overload
 from pointsman.cel.values import NONE, Duration, Optional, Timestamp, Uint
 
 __all__ = ["FUNCTIONS", "or_else", "or_value"]

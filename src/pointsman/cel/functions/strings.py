@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
+from pointsman.cel.functions.faults import fits, no_overload
 from pointsman.cel.functions.formatting import format_string
-from pointsman.cel.functions.operators import fits, no_overload
 
 __all__ = ["FUNCTIONS", "matcher", "matches"]
 
@@ -60,25 +61,58 @@ def matcher(pattern: str) -> Callable[[Any], bool]:
     Raises:
         EvalError: The pattern is not one, or too large.
     """
-    import re2
-
     if len(pattern) > PATTERN_LIMIT:
         raise EvalError(f"the regular expression is longer than {PATTERN_LIMIT} characters")
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        search = re2.compile(pattern, options).search
-    except re2.error as error:
-        text = error.args[0]
-        why = text.decode() if isinstance(text, bytes) else str(text)
-        raise EvalError(f"'{pattern[:40]}' is not a regular expression: {why}") from None
+    literal = _LITERAL.fullmatch(pattern)
+    find = _literal(literal[1], literal[2], literal[3]) if literal else _search(pattern)
 
     def test(text: Any) -> bool:
         if text.__class__ is not str:
             raise no_overload("matches()", text)
-        return search(text) is not None
+        return find(text)
 
     return test
+
+
+_LITERAL: Final = re.compile(r"(\^?)([^\\.+*?()|\[\]{}^$]*)(\$?)", re.DOTALL)
+
+
+def _literal(begin: str, literal: str, end: str) -> Callable[[str], bool]:
+    """Returns the test for a pattern that is plain text between optional anchors."""
+    if begin and end:
+        return lambda text: text == literal
+    if begin:
+        return lambda text: text.startswith(literal)
+    if end:
+        return lambda text: text.endswith(literal)
+    return lambda text: literal in text
+
+
+def _search(pattern: str) -> Callable[[str], bool]:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error as error:
+        text = error.args[0]
+        why = text.decode() if isinstance(text, bytes) else str(text)
+        raise EvalError(f"'{pattern[:40]}' is not a regular expression: {why}") from None
+    raw = getattr(compiled, "_regexp", None)
+    if raw is None:
+        return lambda text: compiled.search(text) is not None
+    anywhere = raw.Anchor.UNANCHORED  # what `search` calls too, after 2.5 µs spent on groups and offsets
+
+    def find(text: str) -> bool:
+        data = text.encode()
+        return bool(raw.Match(anywhere, data, 0, len(data))[0] != _NOWHERE)
+
+    return find
+
+
+_NOWHERE: Final = (-1, -1)
 
 
 def matches(text: Any, pattern: Any) -> bool:

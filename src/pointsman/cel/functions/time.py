@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions.operators import no_overload
+from pointsman.cel.functions.faults import no_overload
 from pointsman.cel.values import Duration, Timestamp
 
 __all__ = ["FUNCTIONS", "duration", "rfc3339", "timestamp"]
