@@ -22,7 +22,7 @@ class Expr:
     class Config:
         """The one key of an enricher that is written as an expression alone."""
 
-        expr: Program = key(Expression(), "The field's value.", example='amount > 5000.0 ? "high" : "low"')
+        expr: Program = key(Expression(), "The field's value.", example="amount > 5000.0")
 
     def __init__(self, program: Program) -> None:
         """Args:

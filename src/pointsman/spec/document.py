@@ -407,7 +407,8 @@ class Document:
         keys = tuple(path)
         if len(keys) > 2 and keys[0] == "models" and self.tree is not None:
             model = self.tree.members["models"].members[str(keys[1])]
-            if keys[2] not in model.members and "defaults" in self.tree.members:
+            defaults = self.tree.members.get("defaults")
+            if defaults is not None and keys[2] in defaults.members and keys[2] not in model.members:
                 keys = ("defaults", *keys[2:])
         return place_of(self.tree, keys)
 

@@ -62,6 +62,8 @@ class File:
             ):
                 position += len(line)
                 self._starts.append(position)
+            if len(self._starts) > 1 and not self.text.endswith(("\n", "\r")):
+                self._starts.pop()
         return max(1, min(bisect_right(self._starts, offset), len(self._starts)))
 
     def bounds(self, line: int) -> tuple[int, int]:

@@ -217,7 +217,7 @@ class Sections:
         for name, node in self.entries("kafka", "properties").items():
             if node.broken:
                 continue
-            if node.shape != "scalar" or node.empty:
+            if node.shape != "scalar" or (node.empty and not node.pieces):
                 self.reader.wrong(node, "a property's value")
             else:
                 found[name] = node.text

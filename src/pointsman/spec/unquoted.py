@@ -1,4 +1,4 @@
-"""Mistakes that YAML makes of values that should have been quoted, and YAML's own errors in words for people.
+"""Mistakes that YAML makes of values that should have been quoted.
 
 CEL and YAML share their signs: `a ? "b" : "c"` holds a colon, `!x` is a tag, `"a" == b` ends after `"a"`, a
 comma ends a value inside `{…}`. Each of these is found here by reading the value once more as an expression,
@@ -16,7 +16,7 @@ import yaml
 from pointsman.base.errors import Finding
 from pointsman.spec.place import File
 
-__all__ = ["Mistake", "blank", "comment", "diagnose", "explain", "quoted"]
+__all__ = ["Mistake", "blank", "comment", "diagnose", "quoted"]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEY = r"(?P<key>[\w.$/-]+|\"[^\"]*\"|'[^']*')"
@@ -308,45 +308,3 @@ def comment(file: File, start: int, end: int) -> Mistake | None:
     if whole is None:
         return None
     return _mistake(file, found["key"], start, whole, ": # begins a comment")
-
-
-def explain(file: File, error: yaml.MarkedYAMLError) -> Finding:
-    """A YAML error that has nothing to do with expressions, in words for people."""
-    mark = error.problem_mark or error.context_mark
-    index = min(mark.index if mark else 0, max(0, len(file.text) - 1))
-    problem = error.problem or "it cannot be read"
-    place = file.place(index)
-    sign = file.text[index : index + 1]
-    begin, _ = file.bounds(file.line_of(index))
-    if sign == "\t" or "\t" in file.text[begin:index]:
-        return place.finding("E102", "a tab stands where YAML wants spaces", "indent with spaces")
-    if (
-        "mapping values are not allowed" in problem
-        or "expected <block end>" in problem
-        or "expected key" in problem
-    ):
-        return place.finding(
-            "E102",
-            "this line does not fit the indentation of the lines above it",
-            "give keys of one map the same indentation",
-        )
-    if error.context and "flow" in error.context and error.context_mark:
-        opened = file.text[error.context_mark.index : error.context_mark.index + 1]
-        where = file.place(error.context_mark.index)
-        return where.finding(
-            "E102",
-            f"this {opened} is not closed where it should be",
-            f"add {_PAIRS.get(opened, 'the closing sign')}, or a comma between values",
-        )
-    if "end of stream" in problem and error.context_mark:
-        where = file.place(error.context_mark.index)
-        return where.finding(
-            "E102", "what begins here is not closed before the end of the file", "add the closing quote"
-        )
-    if "escape" in problem:
-        return place.finding(
-            "E102", "this is not an escape that YAML knows", "double the backslash, or use single quotes"
-        )
-    return place.finding(
-        "E102", f"YAML cannot be read here: {problem}", "check the quotes and the indentation around it"
-    )

@@ -17,6 +17,7 @@ from pointsman.base.errors import Finding
 from pointsman.spec import unquoted
 from pointsman.spec.node import Node, resolve
 from pointsman.spec.place import File
+from pointsman.spec.syntax import explain
 
 __all__ = ["parse"]
 
@@ -124,6 +125,10 @@ class _Composer:
     def flow(self) -> int | None:
         """Where the outermost flow collection under way begins."""
         return next((node.start for node, _ in self.open if node.style == "flow"), None)
+
+    def innermost(self) -> int | None:
+        """Where the innermost collection under way begins, if it is a flow collection."""
+        return self.open[-1][0].start if self.open and self.open[-1][0].style == "flow" else None
 
     def recover(self, mistake: unquoted.Mistake | None) -> None:
         if mistake is None:
@@ -259,7 +264,7 @@ def parse(file: File) -> tuple[Node | None, list[Finding]]:
             index = error.problem_mark.index if error.problem_mark else 0
             mistake = unquoted.diagnose(file, text, index, flow)
             if mistake is None:
-                return None, findings + kept + [unquoted.explain(file, error)]
+                return None, findings + kept + [explain(file, error, composer.innermost())]
             findings.append(mistake.finding)
             file.recovered[mistake.start] = (mistake.meant, mistake.end)
     return None, findings
