@@ -4,8 +4,10 @@ What a block's first line says, the tests do with it:
 
     ```yaml            a whole document: checked, beside the files of examples/payments
     ```yaml fragment   a part of one: checked as an overlay over the payments pipeline
+    ```yaml mistakes   such a part with mistakes; the ```text block that follows is what `check` says of it
     ```yaml cases      test cases for the payments pipeline: run
-    ```console         commands, run in this order in one folder
+    ```console         commands, run in this order in one folder; lines below one are in its output, in this
+                       order and together, where no `…` stands between them
     ```sh              commands: each `pointsman …` must exist with its options, but is not run
     ```cel             `expression // value` over the event in the page's json block: evaluated
     ```json, ```python valid
@@ -21,7 +23,19 @@ ROOT = Path(__file__).parents[2]
 PAYMENTS = ROOT / "examples" / "payments"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-KNOWN = {"", "yaml", "yaml fragment", "yaml cases", "console", "sh", "cel", "json", "python"}
+KNOWN = {
+    "",
+    "yaml",
+    "yaml fragment",
+    "yaml mistakes",
+    "text",
+    "yaml cases",
+    "console",
+    "sh",
+    "cel",
+    "json",
+    "python",
+}
 
 
 @dataclass(frozen=True)

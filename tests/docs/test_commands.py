@@ -38,6 +38,20 @@ def commands(block: Block) -> Iterator[str]:
             yield command
 
 
+def promised(block: Block) -> Iterator[tuple[str, list[str]]]:
+    """Each command of a console block with the pieces of output that stand below it."""
+    lines: list[str] = []
+    command = ""
+    for line in [*block.text.splitlines(), "$ "]:
+        if not line.startswith("$ "):
+            lines.append(line)
+            continue
+        if command:
+            pieces = "\n".join(lines).split("…")
+            yield command, [piece.strip("\n") for piece in pieces if piece.strip()]
+        command, lines = line.removeprefix("$ "), []
+
+
 def refuse_unknown(words: list[str]) -> None:
     """Asserts that `pointsman WORDS` names a command and only options that it has."""
     command: Any = typer.main.get_command(app)
@@ -94,7 +108,7 @@ def test_a_page_can_be_followed(page: str, tmp_path: Path, broker: Kafka) -> Non
     for block in blocks("console"):
         if block.page != ROOT / page:
             continue
-        for command in commands(block):
+        for command, output in promised(block):
             if command in NOT_HERE:
                 continue
             if command.startswith("cd "):
@@ -104,6 +118,8 @@ def test_a_page_can_be_followed(page: str, tmp_path: Path, broker: Kafka) -> Non
                 shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, timeout=120
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            for piece in output:
+                assert piece in done.stdout + done.stderr, f"{command} does not say: {piece}"
             if " init " in command:
                 make_own(folder / shlex.split(command)[2] / "pipeline.yaml")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from pointsman.cel import program
 from pointsman.cel.program import Scope
 from pointsman.cel.values import Timestamp
 from pointsman.spec import check
+from pointsman.spec.show import show
 
 
 @pytest.fixture
@@ -37,6 +40,27 @@ def test_a_part_fits_the_payments_pipeline(block: Block, folder: Path) -> None:
     overlay = folder / "overlay.yaml"
     overlay.write_text(block.text, "utf-8")
     assert check(folder / "pipeline.yaml", [overlay]) == []
+
+
+@pytest.mark.parametrize("block", blocks("yaml mistakes"), ids=str)
+def test_mistakes_are_told_as_the_page_says(
+    block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `check` says of a part with mistakes, called routes.yaml, stands below it."""
+    told = next(after for after in blocks("text") if after.page == block.page and after.line > block.line)
+    monkeypatch.chdir(folder)
+    Path("routes.yaml").write_text(block.text, "utf-8")
+    findings = check("pipeline.yaml", ["routes.yaml"])
+    assert show(findings).splitlines() == told.text.splitlines()
+
+
+@pytest.mark.parametrize("block", blocks("yaml cases"), ids=str)
+def test_cases_pass(block: Block, folder: Path) -> None:
+    """Test cases of a page pass."""
+    (folder / "pipeline_test.yaml").write_text(block.text, "utf-8")
+    command = [sys.executable, "-m", "pointsman.cli.main", "test", "pipeline.yaml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("block", blocks("cel"), ids=str)
