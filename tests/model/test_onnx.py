@@ -216,6 +216,13 @@ def test_the_version_is_the_documents_then_the_files_then_its_digest(tmp_path: P
         (graphs.FLOAT, ["n"], ["a"], "E402", "inputs are a; m.onnx takes 'x': float"),
         (graphs.FLOAT, ["n", 2, 2], ["a", "b"], "E402", "inputs are a, b; m.onnx takes 'x': float[2][2]"),
         (graphs.FLOAT, [5, 2], ["a", "b"], "E402", "m.onnx takes exactly 5 rows of 'x' at a time"),
+        (
+            graphs.FLOAT,
+            ["n", "t", 2],
+            ["x"],
+            "E402",
+            "m.onnx takes 'x' of the shape ['n', 't', 2], with more than the batch left open",
+        ),
         (graphs.FLOAT, [], ["x"], "E402", "m.onnx takes 'x' without a batch dimension: export it with one"),
         (graphs.FLOAT, ["n"], {"x": "text"}, "E403", "input 'x' is string; m.onnx takes 'x': float"),
         (graphs.FLOAT, ["n"], {"x": "at"}, "E403", "input 'x' is timestamp; m.onnx takes 'x': float"),

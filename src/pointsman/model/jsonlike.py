@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from pointsman.base.errors import InvalidReply, ModelError, ModelInternal
 
-__all__ = ["jsonlike"]
+__all__ = ["are_plain", "jsonlike"]
 
 _LOW, _HIGH = -(2**63), 2**64 - 1
 _PLAIN = frozenset((float, bool, type(None)))
+
+
+def are_plain(replies: Sequence[Any]) -> bool:
+    """Whether all replies are doubles, bools or null, or maps of such, and so need no second look."""
+    kinds = set(map(type, replies))
+    if kinds <= _PLAIN:
+        return True
+    return (
+        kinds == {dict}
+        and _PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, replies))))
+        and all(name.__class__ is str and name.isascii() for name in set(chain.from_iterable(replies)))
+    )
 
 
 def jsonlike(reply: Any) -> Any | ModelError:

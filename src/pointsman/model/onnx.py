@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pointsman.base.config import FileName, key
 from pointsman.base.errors import InvalidInput, InvalidReply, Misfit, MissingExtra, ModelError, ModelInternal
 from pointsman.model.base import CommonKeys, Row, models
-from pointsman.model.tensors import KINDS, Column, Tensor, columns_of, stack
+from pointsman.model.maps import mapper
+from pointsman.model.tensors import KINDS, Column, Tensor, columns_of, stack, tensor
 
 __all__ = ["OnnxModel"]
 
@@ -77,6 +79,7 @@ class OnnxModel:
         self._run = session.run
         self._feeds = tuple(feeds)
         self._outputs = [output.name for output in session.get_outputs()]
+        self._named = mapper(self._outputs)
         self._single = single
 
     @classmethod
@@ -130,8 +133,7 @@ class OnnxModel:
     def _call(self, fed: Mapping[str, Tensor], n: int) -> Sequence[Any]:
         outputs = self._run(None, fed)
         columns = [columns_of(name, out, n) for name, out in zip(self._outputs, outputs, strict=True)]
-        names = self._outputs
-        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        return self._named(zip(*columns, strict=True))
 
     def close(self) -> None:
         """Nothing to free: the session goes with the object."""
@@ -195,6 +197,11 @@ def _column(node: Any, file: str) -> Column:
     if isinstance(node.shape[0], int) and node.shape[0] > 1:
         text = f"{file} takes exactly {node.shape[0]} rows of '{node.name}' at a time"
         raise Misfit("E402", text, "export it with a free batch dimension")
+    if len(node.shape) > 2 and not all(isinstance(n, int) for n in node.shape[1:]):
+        text = (
+            f"{file} takes '{node.name}' of the shape {list(node.shape)}, with more than the batch left open"
+        )
+        raise Misfit("E402", text, "export it with fixed sizes for all dimensions but the first")
     return Column(node.name, kind, tuple(n if isinstance(n, int) else None for n in node.shape[1:]))
 
 
@@ -233,7 +240,7 @@ def _tensor(feed: _Feed, rows: Sequence[Row], bad: dict[int, str]) -> Tensor:
     if len(feed.take) == 1:
         position = feed.take[0]
         return stack(feed.column, [row[position] for row in rows], bad)  # type: ignore[index]  # with inputs, rows are tuples
-    return stack(feed.column, [list(row) for row in rows], bad)
+    return tensor(feed.column, list(chain.from_iterable(rows)), len(feed.take), bad)
 
 
 def _spelled(column: Column) -> str:

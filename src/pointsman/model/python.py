@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,8 @@ from pointsman.base.config import PythonName, key
 from pointsman.base.errors import InvalidReply, ModelError, ModelTimeout
 from pointsman.base.hooks import load
 from pointsman.model.base import CommonKeys, Row, models
-from pointsman.model.jsonlike import jsonlike
+from pointsman.model.jsonlike import are_plain, jsonlike
+from pointsman.model.maps import mapper
 from pointsman.model.plain import plain, plain_event
 
 __all__ = ["PythonModel"]
@@ -56,7 +58,7 @@ class PythonModel:
         """
         self.version = version
         self._hook = hook
-        self._names = None if names is None else tuple(names)
+        self._named = mapper(names or ())
         self._timeout = timeout
         self._loops = _Loops() if inspect.iscoroutinefunction(hook) else None
 
@@ -81,14 +83,17 @@ class PythonModel:
 
     def predict(self, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
         """Calls the function once with all rows."""
-        inputs = [plain_event(row) if isinstance(row, dict) else self._named(row) for row in rows]
+        inputs = self._inputs(rows)
         replies = self._hook(inputs) if self._loops is None else self._awaited(self._loops, inputs)
         return checked(replies, len(rows))
 
-    def _named(self, row: Sequence[Any]) -> dict[str, Any]:
-        """The inputs by name."""
-        values = row if _SCALARS.issuperset(map(type, row)) else map(plain, row)
-        return dict(zip(self._names or (), values, strict=True))
+    def _inputs(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """What the function is given: plain Python, by name."""
+        if rows and isinstance(rows[0], dict):
+            return [plain_event(row) for row in rows if isinstance(row, dict)]
+        if not _SCALARS.issuperset(map(type, chain.from_iterable(rows))):
+            rows = [tuple(map(plain, row)) for row in rows]
+        return self._named(rows)  # type: ignore[arg-type]  # with inputs, rows are tuples
 
     def _awaited(self, loops: _Loops, inputs: list[Any]) -> Any:
         try:
@@ -118,7 +123,7 @@ def checked(replies: Any, n: int) -> list[Any | ModelError]:
         raise InvalidReply(f"it returned {_kind(replies)}, not a list of {n}")
     if len(replies) != n:
         raise InvalidReply(f"it returned {len(replies)} replies for {n} events")
-    return [jsonlike(reply) for reply in replies]
+    return list(replies) if are_plain(replies) else [jsonlike(reply) for reply in replies]
 
 
 def _kind(value: Any) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError, InvalidReply
 from pointsman.cel.values import Uint, article, type_name
 
-__all__ = ["KINDS", "Column", "Tensor", "columns_of", "stack"]
+__all__ = ["KINDS", "Column", "Tensor", "columns_of", "stack", "tensor"]
 
 Tensor = Any
 """A numpy array; numpy is an extra, so its types stand in no signature."""
@@ -32,6 +33,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """The element types of tensors as ONNX names them, and as numpy does."""
 
+_LISTS: Final[frozenset[type[Any]]] = frozenset((list, tuple))
 _NUMBERS: Final[frozenset[type[Any]]] = frozenset((float, int, bool, Uint))
 _WHOLES: Final[frozenset[type[Any]]] = frozenset((int, bool, Uint))
 _STRINGS: Final[frozenset[type[Any]]] = frozenset((str,))
@@ -65,9 +67,13 @@ def stack(column: Column, values: Sequence[Any], bad: dict[int, str]) -> Tensor:
         values: One for each row: a scalar, or a list for a shape that is not scalar.
         bad: Filled with a message for each row, by index, whose value does not fit.
     """
+    return tensor(column, *_flat(column, values, bad), bad)
+
+
+def tensor(column: Column, flat: Sequence[Any], size: int, bad: dict[int, str]) -> Tensor:
+    """The elements of all rows, `size` of each, as one tensor; otherwise as `stack`."""
     import numpy as np
 
-    flat, size = _flat(column, values, bad)
     array = _bulk(column.kind, flat)
     if array is None:
         array = np.empty(len(flat), KINDS[column.kind])
@@ -78,8 +84,7 @@ def stack(column: Column, values: Sequence[Any], bad: dict[int, str]) -> Tensor:
             except _Bad as error:
                 array[i] = "" if column.kind == "string" else 0
                 bad.setdefault(i // size, f"input '{column.name}' is {error}")
-    shape = tuple(size if n is None else n for n in column.shape)
-    return array.reshape(len(values), *shape)
+    return array.reshape(-1, *(size if n is None else n for n in column.shape))
 
 
 def _flat(column: Column, values: Sequence[Any], bad: dict[int, str]) -> tuple[Sequence[Any], int]:
@@ -89,26 +94,28 @@ def _flat(column: Column, values: Sequence[Any], bad: dict[int, str]) -> tuple[S
             [v[0] if v.__class__ is list and len(v) == 1 else v for v in values] if column.shape else values
         )
         return plain, 1
-    known = math.prod(n for n in column.shape if n is not None)
-    size = known
+    size = math.prod(n for n in column.shape if n is not None)
     if None in column.shape:
-        size = max((len(v) for v in values if v.__class__ is list), default=1) or 1
-    empty = [0] * size
-    flat: list[Any] = []
+        size = max((len(v) for v in values if v.__class__ in _LISTS), default=1) or 1
+    if _LISTS.issuperset(map(type, values)) and {size}.issuperset(map(len, values)):
+        flat = list(chain.from_iterable(values))
+        if len(column.shape) == 1 or list not in map(type, flat):
+            return flat, size
+    flat = []
     for i, value in enumerate(values):
-        row = _elements(value) if value.__class__ is list else None
+        row = _elements(value) if value.__class__ in _LISTS else None
         if row is None:
             bad[i] = f"input '{column.name}' is {_what(value)}, expected a list of {size}"
         elif len(row) != size:
             bad[i] = f"input '{column.name}' has {len(row)} values, expected {size}"
             row = None
-        flat.extend(empty if row is None else row)
+        flat.extend([0] * size if row is None else row)
     return flat, size
 
 
-def _elements(value: list[Any]) -> list[Any]:
+def _elements(value: Sequence[Any]) -> Sequence[Any]:
     """The elements of a list of any depth."""
-    if any(member.__class__ is list for member in value):
+    if list in map(type, value):
         return [x for member in value for x in (_elements(member) if member.__class__ is list else [member])]
     return value
 
@@ -117,7 +124,7 @@ def _bulk(kind: str, flat: Sequence[Any]) -> Tensor | None:
     """All elements converted at once, or None where one needs a closer look."""
     import numpy as np
 
-    classes = {value.__class__ for value in flat}
+    classes = set(map(type, flat))
     if kind == "string":
         return np.array(flat, dtype=object) if classes <= _STRINGS else None
     if kind == "bool":
