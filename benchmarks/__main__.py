@@ -41,10 +41,8 @@ class Bench:
 
     def topic(self, name: str) -> str:
         """A new topic."""
-        made = AdminClient({"bootstrap.servers": self.bootstrap}).create_topics(
-            [NewTopic(name, PARTITIONS, 1)]
-        )
-        made[name].result(30)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(30)
         return name
 
     def target(self) -> str:

@@ -1,11 +1,11 @@
 """How a component declares its keys: once, with type, default, meaning, unit and example.
 
-The loader, the lint, the JSON Schema and the reference documentation are all derived from these declarations, so a
-key is written down in one place: the dataclass of the component that reads it.
+The loader, the lint, the JSON Schema and the reference documentation are all derived from these declarations,
+so a key is written down in one place: the dataclass of the component that reads it.
 
     @dataclass(frozen=True, slots=True)
     class Split:
-        split: Mapping[str, Fraction] = key(MapOf(Share(), names="models"), "Share of each model; they sum to 100%.")
+        split: Mapping[str, Fraction] = key(MapOf(Share(), names="models"), "Each model's share.")
         unit: Program | None = key(Expression("string"), "What sticks to its model.", default=None)
 """
 
@@ -20,8 +20,8 @@ __all__ = [
     "Choice",
     "Duration",
     "Expression",
-    "Flag",
     "FileName",
+    "Flag",
     "Key",
     "Kind",
     "ListOf",
@@ -96,7 +96,7 @@ class Expression(Kind):
 
     Attributes:
         result: The type it must have (`dyn` accepts any).
-        over: The names it sees: `event` (the event, its metadata and the tables), `reply` (those and a model's reply),
+        over: The names it sees: `event` (the event, its metadata and the tables), `reply` (those and the reply),
             `feedback` (a feedback record and the decision it belongs to).
     """
 
@@ -177,7 +177,7 @@ class Key:
         kind: What the value may be.
         meaning: One sentence for the reference page.
         example: A value as it would stand in YAML.
-        step: The version step that brings it; a later one than ours is refused as not available in this version.
+        step: The version step that brings it; a later one than ours is refused as not available yet.
         required: Whether the document must give it.
         default: What stands where it is left out.
     """
@@ -193,9 +193,7 @@ class Key:
 _REQUIRED = object()
 
 
-def key(
-    kind: Kind, meaning: str, *, default: Any = _REQUIRED, example: str = "", step: int = 1
-) -> Any:
+def key(kind: Kind, meaning: str, *, default: Any = _REQUIRED, example: str = "", step: int = 1) -> Any:
     """Declares a key as a dataclass field; without a default it is required.
 
     Args:

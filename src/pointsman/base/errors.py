@@ -5,7 +5,7 @@ PointsmanError
     UsageError           the command was called wrongly
     EnvironmentFault     the surroundings do not allow it: no broker, no permission
         MissingExtra         an optional package is not installed
-    Misfit               what the document names is not as it says: a Python name, a model, a table; becomes a finding
+    Misfit               what the document names (Python, a model, a table) is not so; becomes a finding
     RecordError          one record cannot be used; it goes to dead letters
     EvalError            an expression has no value for this event
     ModelError           a model did not answer
@@ -87,8 +87,7 @@ class SpecError(PointsmanError):
         self.findings = tuple(findings)
         super().__init__(
             "\n".join(
-                f"{f.file}:{f.line}:{f.column}: {f.severity} {f.code}: {f.message}"
-                for f in self.findings
+                f"{f.file}:{f.line}:{f.column}: {f.severity} {f.code}: {f.message}" for f in self.findings
             )
         )
 

@@ -20,7 +20,7 @@ DEAD_LETTER_REASONS: Final = {
     "rule_error": "a route's condition erred and its on_error is dead_letter",
     "model_failed": "the chosen model did not answer; a decision with the same id says failed",
     "internal": "deciding it raised where nothing may; a fault of Pointsman worth a report",
-    "unwritable": "the decision record could not be written, for example because it is larger than the topic allows",
+    "unwritable": "the decision record could not be written: it is larger than its topic allows",
 }
 
 STATUSES: Final = {

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-__all__ = ["Batch", "DeadLetter", "HeaderColumn", "Headers", "SourceRecord"]
+__all__ = ["Batch", "Column", "DeadLetter", "Headers", "SourceRecord"]
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class HeaderColumn(Protocol):
-    """The headers of a batch by index; a list will do, or something that asks the client only when it is looked at."""
+T_co = TypeVar("T_co", covariant=True)
 
-    def __getitem__(self, index: int, /) -> Headers | None:
-        """The headers of record `index`, None where it has none."""
+
+class Column(Protocol[T_co]):
+    """A column that is seldom looked at: a list will do, or something that asks the client when it is."""
+
+    def __getitem__(self, index: int, /) -> T_co:
+        """What record `index` has."""
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class Batch:
         partitions: Source partitions.
         offsets: Source offsets.
         timestamps: Record timestamps, milliseconds since 1970; -1 where there is none.
-        headers: Message headers by index; looked at only where they are needed.
+        headers: Message headers.
         now_ms: When the batch was polled, milliseconds since 1970.
     """
 
@@ -38,8 +41,8 @@ class Batch:
     topics: list[str]
     partitions: list[int]
     offsets: list[int]
-    timestamps: list[int]
-    headers: HeaderColumn
+    timestamps: Column[int]
+    headers: Column[Headers | None]
     now_ms: int
 
     def __len__(self) -> int:

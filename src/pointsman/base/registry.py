@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """The components of one role, by the key that names them in a document.
 
-    The room's files are imported at the first look-up; each registers itself with `@registry.add("name")`. Another
-    package adds a component with an entry point in the group `pointsman.<role>`.
+    The room's files are imported at the first look-up; each registers itself with `@registry.add("name")`.
+    Another package adds a component with an entry point in the group `pointsman.<role>`.
     """
 
     def __init__(self, role: str, room: str) -> None:

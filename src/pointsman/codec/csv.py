@@ -44,6 +44,7 @@ class CsvDecoder:
     """Decodes lines; see `codec.base.EventDecoder`."""
 
     verbatim: bool = False
+    fast: Callable[[bytes], Any] | None = None
 
     def __init__(self, names: Sequence[str], fields: Mapping[str, str]) -> None:
         """Args:

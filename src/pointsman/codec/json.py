@@ -63,7 +63,9 @@ class JsonDecoder:
         """
         self.attributes: Mapping[str, str] = attributes_of(names)
         self.decode_whole: Callable[[bytes], dict[str, Any]] = _whole(fields)
-        self.decode: Callable[[bytes], Any] = _used(names, fields)
+        self.fast: Callable[[bytes], Any] | None
+        self.decode: Callable[[bytes], Any]
+        self.fast, self.decode = _used(names, fields)
 
 
 def _whole(fields: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
@@ -75,8 +77,10 @@ def _whole(fields: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
     return decode_whole
 
 
-def _used(names: Sequence[str], fields: Mapping[str, str]) -> Callable[[bytes], Any]:
-    """A decoder of the used fields."""
+def _used(
+    names: Sequence[str], fields: Mapping[str, str]
+) -> tuple[Callable[[bytes], Any] | None, Callable[[bytes], Any]]:
+    """Decoders of the used fields: the fast one where there is one, and the one for any value."""
     declared = {name: fields.get(name, "dyn") for name in names}
     pick = picker(names)
 
@@ -85,7 +89,7 @@ def _used(names: Sequence[str], fields: Mapping[str, str]) -> Callable[[bytes], 
         return pick({name: convert(name, declared[name], event[name]) for name in names if name in event})
 
     if any(c in '"\\' or c < " " for name in names for c in name):  # msgspec cannot look for these
-        return decode_slowly
+        return None, decode_slowly
     decode_fast = msgspec.json.Decoder(_struct(declared)).decode
     moments = [(f"f{n}", name) for n, name in enumerate(names) if declared[name] == "timestamp"]
 
@@ -109,7 +113,7 @@ def _used(names: Sequence[str], fields: Mapping[str, str]) -> Callable[[bytes], 
                 setattr(event, attribute, convert(name, "timestamp", value))
         return event
 
-    return decode_with_moments if moments else decode
+    return (None, decode_with_moments) if moments else (decode_fast, decode)
 
 
 def _struct(declared: Mapping[str, str]) -> type[msgspec.Struct]:

@@ -28,6 +28,7 @@ class TextDecoder:
     """Decodes text; see `codec.base.EventDecoder`."""
 
     verbatim: bool = False
+    fast: Callable[[bytes], Any] | None = None
 
     def __init__(self, names: Sequence[str]) -> None:
         """Args:

@@ -46,10 +46,10 @@ class Call:
         """The rows to send; the others have no usable inputs."""
         return [row for row in self.rows if row.__class__ is not InvalidInput]  # type: ignore[misc]  # just left out
 
-    def spread(self, replies: Sequence[Any]) -> list[Any]:
+    def spread(self, replies: Sequence[Any]) -> Sequence[Any]:
         """The replies to `ready` put back beside the rows that were not sent."""
         if len(replies) == len(self.rows):
-            return list(replies)
+            return replies
         answers = iter(replies)
         return [row if row.__class__ is InvalidInput else next(answers) for row in self.rows]
 

@@ -29,31 +29,33 @@ def finish(decided: Decided, call: Call, replies: Sequence[Any], latency_ms: flo
     closed = b"%b%.3f}}" % (plan.closed, latency_ms)
     opened, mapped = plan.opened, plan.mapped
     good = 0
-    for place, (index, head, reply) in enumerate(
-        zip(call.indices, call.heads, call.spread(replies), strict=True)
-    ):
+    rows = zip(range(len(call.rows)), call.indices, call.heads, call.spread(replies), strict=True)
+    for place, index, head, reply in rows:
         try:
-            if isinstance(reply, ModelError):
-                raise reply
-            if mapped is not None:
-                try:
-                    reply = mapped(reply)
-                except Exception:
-                    reply = _each_output(plan, reply, call.context[place] if call.context else {})
-            values[index] = b"".join((head, opened, encode(reply), closed))
-            good += 1
-        except ModelError as error:
-            _failed(decided, plan, index, head, error, latency_ms)
-        except Exception as error:
-            _failed(decided, plan, index, head, InvalidReply(f"not JSON: {describe(error)}"), latency_ms)
+            output = encode(reply if mapped is None else mapped(reply))
+        except Exception:
+            try:
+                output = encode(_exactly(plan, reply, call.context[place] if call.context else {}))
+            except ModelError as error:
+                _failed(decided, plan, index, head, error, latency_ms)
+                continue
+            except Exception as error:
+                _failed(decided, plan, index, head, InvalidReply(f"not JSON: {describe(error)}"), latency_ms)
+                continue
+        values[index] = b"".join((head, opened, output, closed))
+        good += 1
     decided.statuses[plan.name, "ok"] += good
 
 
-def _each_output(plan: ModelPlan, reply: Any, context: dict[str, Any]) -> dict[str, Any]:
-    """The named outputs of one reply, one by one and exactly, so that an error can name its output."""
+def _exactly(plan: ModelPlan, reply: Any, context: dict[str, Any]) -> Any:
+    """The output of one reply; outputs are evaluated one by one, so that an error can name its output."""
+    if isinstance(reply, ModelError):
+        raise reply
+    if plan.outputs is None:
+        return reply
     names = {**context, "reply": reply}
     output = {}
-    for name, program in plan.outputs or ():
+    for name, program in plan.outputs:
         try:
             output[name] = program.evaluate(names)
         except Exception as error:

@@ -51,6 +51,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             "RecordError": RecordError,
             "Timestamp": Timestamp,
             "decode": parts.decoder.decode,
+            "fast": parts.decoder.fast,
             "decode_whole": parts.decoder.decode_whole,
             "encode": encode,
         }
@@ -59,8 +60,8 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
     with write.block("def decide(batch, out, tables):"):
         _prologue(parts)
         with write.block(
-            "for i, (raw, key, topic, partition, offset, when) in enumerate(zip(batch.values, batch.keys, "
-            "batch.topics, batch.partitions, batch.offsets, batch.timestamps)):"
+            "for i, (raw, key, topic, partition, offset) in enumerate(zip(batch.values, batch.keys, "
+            "batch.topics, batch.partitions, batch.offsets)):"
         ):
             with write.block("try:"):
                 _decode(parts)
@@ -108,7 +109,14 @@ def _decode(parts: Parts) -> None:
     write = code.write
     with write.block(f"if raw is None or len(raw) > {parts.max_bytes}:"):
         write(f"raise unusable(raw, {parts.max_bytes})")
-    write("e = decode(raw)")
+    if parts.decoder.fast is None:
+        write("e = decode(raw)")
+    else:
+        with write.block("try:"):
+            write("if raw.isascii() or raw.decode() is not None:")
+            write("    e = fast(raw)")
+        with write.block("except Exception:"):
+            write("e = decode(raw)")
     for name, local in slots.fields.items():
         write(f"{local} = e.{parts.decoder.attributes[name]}")
     if slots.whole_event or not parts.decoder.verbatim:
@@ -133,13 +141,12 @@ def _names(parts: Parts) -> None:
     else:
         form = "order[i] = okey = v if (v := {}).__class__ is str else id_of(v)"
         code.assign(form, parts.key, ["out.defaulted['key'] += 1", "okey = key"], computed=0)
-    if parts.time is not None:
-        form = "moment = v if (v := {}).__class__ is int and 0 <= v < 253402300800000 else time_of(v)"
-        code.assign(form, parts.time, ["out.defaulted['time'] += 1", "moment = -1"], computed=0)
-        with write.block("if moment != -1:"):
-            write("when = moment")
-    with write.block("if when == -1:"):
-        write("when = batch.now_ms")
+    default_time = "when = record_time(batch, i)"
+    if parts.time is None:
+        write(default_time)
+    else:
+        form = "when = v if (v := {}).__class__ is int and 0 <= v < 253402300800000 else time_of(v)"
+        code.assign(form, parts.time, ["out.defaulted['time'] += 1", default_time], computed=0)
     if "now" in code.slots.roots:
         write("now = Timestamp(when * 1000000)")
 

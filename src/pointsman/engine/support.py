@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pointsman.base.errors import EvalError, InvalidInput, RecordError
-from pointsman.base.records import Headers
+from pointsman.base.records import Batch, Headers
 from pointsman.cel.functions.time import parse_timestamp
 from pointsman.cel.program import Program, describe
 from pointsman.cel.values import MISSING, Mistyped, Timestamp
@@ -22,6 +22,7 @@ __all__ = [
     "json_key",
     "known",
     "present",
+    "record_time",
     "text_key",
     "text_of",
     "time_of",
@@ -105,6 +106,12 @@ def time_of(value: Any) -> int:
 
 _FIRST_MS = -62_135_596_800_000
 _LAST_MS = 253_402_300_799_999
+
+
+def record_time(batch: Batch, index: int) -> int:
+    """The record's own timestamp; where it has none, when it was polled."""
+    found = batch.timestamps[index]
+    return batch.now_ms if found == -1 else found
 
 
 def text_key(key: bytes | None) -> Any:

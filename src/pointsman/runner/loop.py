@@ -50,7 +50,7 @@ class Pace:
         until_idle: End after so many seconds at the end of all partitions; None goes on.
     """
 
-    batch: int = 2000
+    batch: int = 1000
     commit: float = 1.0
     patience: float = 0.01
     in_flight: int = 10_000

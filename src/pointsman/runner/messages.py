@@ -31,6 +31,20 @@ class _HeadersOf:
         return found
 
 
+class _TimestampsOf:
+    """Asks a message for its timestamp only when it is needed."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+
+    def __getitem__(self, index: int) -> int:
+        message: Any = self._messages[index]
+        found: int = message.timestamp()[1]
+        return found
+
+
 def batch_of(messages: Sequence[Any], topics: Sequence[str], now_ms: int) -> Batch:
     """The messages as columns.
 
@@ -46,7 +60,7 @@ def batch_of(messages: Sequence[Any], topics: Sequence[str], now_ms: int) -> Bat
         topics=[topics[0]] * len(messages) if one else [m.topic() for m in messages],
         partitions=[m.partition() for m in messages],
         offsets=[m.offset() for m in messages],
-        timestamps=[m.timestamp()[1] for m in messages],
+        timestamps=_TimestampsOf(messages),
         headers=_HeadersOf(messages),
         now_ms=now_ms,
     )
