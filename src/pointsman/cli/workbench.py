@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pointsman.base import hooks
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, Misfit, MissingExtra, PointsmanError, SpecError
 from pointsman.base.records import Batch
@@ -16,6 +15,7 @@ from pointsman.engine.explain import Explanation, explain
 from pointsman.engine.policy import Policy
 from pointsman.engine.testing import Tried, batch_of, picking, try_case
 from pointsman.model.base import Model
+from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
 from pointsman.spec.document import Document
@@ -87,7 +87,7 @@ class Workbench:
         for number, route in enumerate(document.routes):
             if route.python is not None:
                 try:
-                    self._conditions[route.python] = hooks.load(route.python, document.folder)
+                    self._conditions[route.python] = load_condition(route.python, document.folder)
                 except Misfit as misfit:
                     findings.append(self._finding(("routes", number, "when"), misfit))
         if findings:
