@@ -96,7 +96,7 @@ class Expression(Kind):
 
     Attributes:
         result: The type it must have (`dyn` accepts any).
-        over: The names it sees: `event` (the event, its metadata and the tables), `reply` (those and the reply),
+        over: The names it sees: `event` (the event, metadata and tables), `reply` (those and the reply),
             `feedback` (a feedback record and the decision it belongs to).
     """
 

@@ -1,7 +1,7 @@
 """Randomness that sticks: a hash of (salt, unit) in integer arithmetic.
 
-The same salt and unit give the same number on every runner, in every release and every language. The first 64
-bits of SHA-256 over `salt NUL unit` in UTF-8 are read as a big-endian unsigned integer `h`; the unit stands at
+The same salt and unit give the same number on every runner, in every release and language. The first 64
+bits of SHA-256 over `salt NUL unit` in UTF-8 are read as a big-endian unsigned integer `h`; the unit is at
 `h / 2**64` of the whole, and all comparisons are made between integers, so no rounding is involved.
 `tests/base/hash_table.json` pins values.
 """

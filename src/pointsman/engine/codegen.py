@@ -118,7 +118,7 @@ class Code:
     def guarded(
         self, fast: str | Sequence[str], exact: str | Sequence[str] | None, failed: Sequence[str]
     ) -> list[str]:
-        """Lines that run `fast`; if it raises, `exact`; if that raises or is None, `failed` with error `x`."""
+        """Lines for `fast`; if it raises, `exact`; if that raises or is None, `failed`, error in `x`."""
         lines = ["try:", *_indented(fast)]
         if exact is None:
             return [*lines, "except Exception as x:", *_indented(failed or ["pass"])]
