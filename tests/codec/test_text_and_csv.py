@@ -136,3 +136,18 @@ def test_csv_needs_names_for_its_cells() -> None:
     with pytest.raises(Misfit, match=r"format csv needs source.fields") as caught:
         csv(fields=None)
     assert caught.value.code == "E431"
+
+
+@pytest.mark.parametrize("name", codecs.names())
+def test_the_fast_way_gives_the_same_or_raises(name: str) -> None:
+    """What the engine calls first never disagrees with `decode` about a value that it takes."""
+    decoder = codecs.get(name).decoder(["user", "amount"], FIELDS)
+    if decoder.fast is None:
+        return
+    for raw in (b'{"user":"U1","amount":1}', b"{}", b'{"user":null,"other":[]}'):
+        fast, sure = decoder.fast(raw), decoder.decode(raw)
+        for attribute in decoder.attributes.values():
+            assert repr(getattr(fast, attribute)) == repr(getattr(sure, attribute))
+    for raw in (b'{"user":1}', b"[]", b"", b'{"amount":1e999}'):
+        with pytest.raises(Exception, match="."):
+            decoder.fast(raw)

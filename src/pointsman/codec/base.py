@@ -26,7 +26,6 @@ class EventDecoder(Protocol):
     attributes: Mapping[str, str]
     verbatim: bool
     fast: Callable[[bytes], Any] | None
-    """What `decode` does with UTF-8 that is as declared; raises anything with what is not. None: no such."""
     decode: Callable[[bytes], Any]
     decode_whole: Callable[[bytes], dict[str, Any]]
 
