@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pointsman.base.errors import Misfit, MissingExtra
-from pointsman.cel.values import Timestamp
+from pointsman.cel.values import SECOND, Duration, Timestamp
 from pointsman.spec.document import Table
 from pointsman.state import tables
 from pointsman.state.tables import TableFile, load_table
@@ -112,6 +112,42 @@ def test_parquet_types_become_those_of_expressions(tmp_path: Path) -> None:
         "raw": b"\x00\xff",
     }
     assert rows["18"]["at"] is None
+
+
+def test_parquet_moments_keep_their_nanoseconds(tmp_path: Path) -> None:
+    """Python's own dates would round them."""
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {
+        "id": pyarrow.array(["a", "b"]),
+        "ns": pyarrow.array([1, None], pyarrow.timestamp("ns")),
+        "s": pyarrow.array([-1, 2], pyarrow.timestamp("s", tz="Europe/Berlin")),
+        "took": pyarrow.array([1500, None], pyarrow.duration("ms")),
+    }
+    path = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    rows = load_table(Table(file=path, key="id"), "t").rows
+    wanted = {"id": "a", "ns": Timestamp(1), "s": Timestamp(-SECOND), "took": Duration(3 * SECOND // 2)}
+    assert rows["a"] == wanted
+    assert rows["b"] == {"id": "b", "ns": None, "s": Timestamp(2 * SECOND), "took": None}
+
+
+def test_a_parquet_moment_beyond_the_years_of_expressions_is_told(tmp_path: Path) -> None:
+    """A value that no expression could hold does not come in."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "t.parquet"
+    far = pyarrow.array([2**50], pyarrow.timestamp("ms"))
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"], "at": far}), path)
+    with pytest.raises(Misfit, match=r"t\.parquet: timestamp out of range"):
+        load_table(Table(file=path, key="id"), "t")
+
+
+def test_a_cell_may_be_long(tmp_path: Path) -> None:
+    """The standard library's limit of 128 KiB is not ours."""
+    assert len(table(tmp_path / "t.csv", "id,a\nU1," + "x" * 200_000).rows["U1"]["a"]) == 200_000
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

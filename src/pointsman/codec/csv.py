@@ -17,6 +17,8 @@ from pointsman.codec.values import convert
 
 __all__ = ["Csv", "CsvDecoder"]
 
+csv.field_size_limit(2**31 - 1)  # `limits.bytes` bounds an event, not its cells
+
 
 @codecs.add("csv")
 class Csv:

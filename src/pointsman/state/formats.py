@@ -7,14 +7,17 @@ import datetime
 import decimal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from pointsman.base.errors import MissingExtra
-from pointsman.cel.values import INT_MAX, INT_MIN, Timestamp
+from pointsman.base.errors import EvalError, MissingExtra
+from pointsman.cel.values import INT_MAX, INT_MIN, Duration, Timestamp
 
 __all__ = ["Unreadable", "read_csv", "read_json", "read_jsonl", "read_parquet"]
+
+
+csv.field_size_limit(2**31 - 1)  # a cell may be as long as the file
 
 
 class Unreadable(Exception):
@@ -115,7 +118,7 @@ def read_json(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file; dates and times become timestamps, decimals doubles."""
+    """The rows of a Parquet file; dates and times become timestamps, spans durations, decimals doubles."""
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
@@ -123,10 +126,26 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
-                for row in batch.to_pylist():
-                    yield {name: _cel(value) for name, value in row.items()}
-    except pyarrow.ArrowException as error:
+                columns = [_column(column) for column in batch.columns]
+                for values in zip(*columns, strict=True):
+                    yield dict(zip(batch.schema.names, values, strict=True))
+    except (pyarrow.ArrowException, ValueError, OverflowError, EvalError) as error:
         raise Unreadable(str(error)) from None
+
+
+_NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
+
+
+def _column(column: Any) -> list[Any]:
+    """A column's values; moments and spans by their counts, which Python's own types would round."""
+    import pyarrow
+
+    for holds, kind in ((pyarrow.types.is_timestamp, Timestamp), (pyarrow.types.is_duration, Duration)):
+        if holds(column.type):
+            unit = _NANOSECONDS[column.type.unit]
+            counts = column.cast(pyarrow.int64()).to_pylist()
+            return [None if count is None else kind.checked(count * unit) for count in counts]
+    return [_cel(value) for value in column.to_pylist()]
 
 
 def _cel(value: Any) -> Any:
