@@ -72,7 +72,7 @@ class Writer:
             left = sorted(set(range(len(values))).difference(refused))
             keys, values = [keys[i] for i in left], [values[i] for i in left]
             headers = headers and [headers[i] for i in left]
-        written = sum(map(len, values))
+        written = sum(sizes) if not refused else sum(map(len, values))
         if headers:
             for key, value, more in zip(keys, values, headers, strict=True):
                 self._produce(self._decisions.topic, value, key, more or (), 0)
@@ -81,7 +81,6 @@ class Writer:
         self.bytes += written
         self._metrics.count("pointsman_decisions_total", len(values))
         self._metrics.count("pointsman_decision_bytes_total", written)
-        self._producer.poll(0)
         return refused
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
