@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from pointsman.base.errors import Finding, SpecError
+from pointsman.base.errors import Finding, Misfit
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
 from pointsman.cli.screen import paint, say, write_json
 
@@ -48,17 +49,32 @@ def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_js
 
 
 def _opened(document: Document) -> list[Finding]:
-    """What opening models, tables and Python conditions finds."""
-    from pointsman.cli.workbench import Workbench
-    from pointsman.model.opening import open_models
+    """What opening the models, reading the tables and importing the Python conditions finds."""
+    from pointsman.base import hooks
+    from pointsman.model.opening import open_model
+    from pointsman.state.tables import load_table
 
-    try:
-        for model in open_models(document, document.folder).values():
-            model.close()
-        with Workbench(document):
-            return []
-    except SpecError as error:
-        return list(error.findings)
+    found: list[Finding] = []
+
+    def attempt(what: str, path: tuple[str | int, ...], open_it: Callable[[], object]) -> None:
+        try:
+            opened = open_it()
+        except Misfit as misfit:
+            place = document.where((*path, *misfit.path))
+            found.append(place.finding(misfit.code, f"{what}: {misfit}", misfit.hint))
+            return
+        if hasattr(opened, "close"):
+            opened.close()
+
+    for name, spec in document.models.items():
+        attempt(f"model '{name}'", ("models", name), partial(open_model, name, spec, document.folder))
+    for name, table in document.tables.items():
+        attempt(f"table '{name}'", ("tables", name), partial(load_table, table, name))
+    for number, route in enumerate(document.routes):
+        if route.python is not None:
+            load = partial(hooks.load, route.python, document.folder)
+            attempt(f"route '{route.name}'", ("routes", number, "when", "python"), load)
+    return found
 
 
 def _say(pipeline: Path, findings: Sequence[Finding], errors: int) -> None:

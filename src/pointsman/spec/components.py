@@ -11,7 +11,7 @@ from pointsman.base.registry import Registry
 from pointsman.enrich.base import enrichers
 from pointsman.model.base import models
 from pointsman.spec.document import Common, Enrich, ModelSpec, Use, place_of
-from pointsman.spec.later import COMPONENTS
+from pointsman.spec.later import COMPONENTS, STEP
 from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, build, declared, nearest
 from pointsman.strategy.base import strategies
@@ -149,20 +149,21 @@ def read_model(reader: Reader, name: str, node: Node, defaults: Node | None) -> 
     common = declared(Common)
     protocol = _named(reader, "model", node, common)
     if protocol is None:
+        _read_common(reader, node, common)
         return None
     cls: Any = models.get(protocol)
     own = declared(cls.Config)
     whole = _with_defaults(node, defaults, common)
     values = reader.keys({**own, **common}, whole, protocol)
-    if not isinstance(values, dict):
-        return None
-    if getattr(cls, "tensor", False) and "inputs" not in whole.members:
+    if getattr(cls, "tensor", False) and "inputs" not in reader.adopt(whole, {**own, **common}):
         reader.tell(
             node.keys.get(protocol, node),
             "E214",
             f"a model of '{protocol}' needs 'inputs'",
             "name each input and its expression, for example inputs: {amount: amount}",
         )
+        return None
+    if not isinstance(values, dict):
         return None
     version = values.get("version")
     if version is not None:
@@ -173,6 +174,13 @@ def read_model(reader: Reader, name: str, node: Node, defaults: Node | None) -> 
         build(cls.Config, {key: value for key, value in values.items() if key in own}),
         build(Common, {key: value for key, value in values.items() if key in common and key not in own}),
     )
+
+
+def _read_common(reader: Reader, node: Node, common: Mapping[str, Key]) -> None:
+    """Finds what is wrong with the common keys of a model whose protocol is not known."""
+    for name, member in node.members.items():
+        if name in common and common[name].step <= STEP:
+            reader.read(common[name].kind, member)
 
 
 def _with_defaults(node: Node, defaults: Node | None, common: Mapping[str, Key]) -> Node:

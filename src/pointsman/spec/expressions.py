@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from pointsman.spec.document import FIELD_TYPES
 from pointsman.spec.node import Node
 from pointsman.spec.positions import locate
 from pointsman.spec.substitute import scrub
+from pointsman.spec.unquoted import quoted
 
 __all__ = ["ROOTS", "Expressions"]
 
@@ -23,6 +25,9 @@ _ALWAYS = {
     "topic": "string",
     "now": "timestamp",
 }
+_WORDS = re.compile(r"\w[\w ,.-]*")
+"""What looks like a text and not like an expression."""
+
 ROOTS = ("event", "metadata", "headers", "key", "topic", "now", "reply")
 """The names that always exist, and `reply`, which does where a model's outputs are named."""
 
@@ -113,6 +118,13 @@ class Expressions:
     def _tell(self, node: Node, problem: Problem, tell: Callable[..., Any]) -> None:
         place = locate(node, problem.offset, problem.length)
         hint = scrub(node, problem.hint)
+        if (
+            problem.code in ("E300", "E301")
+            and node.style in ("single", "double")
+            and _WORDS.fullmatch(node.raw)
+        ):
+            text = quoted(f'"{node.raw}"')
+            hint = f"for the text itself write {text}: YAML takes the outer quotes away"
         if problem.code == "E300" and node.style == "plain" and "#" in _after(node):
             hint = "YAML takes what follows ' #' for a comment; put the expression in quotes"
         tell(place, problem.code, scrub(node, problem.message), hint, problem.severity)

@@ -203,8 +203,8 @@ def _map(reader: Reader, kind: declarations.MapOf, node: Node) -> Any:
     values: dict[str, Any] = {}
     usable = True
     for name, member in node.members.items():
-        if kind.names == "models" and reader.model(node.keys[name], name) is BAD:
-            usable = False
+        if kind.names == "models":
+            reader.model(node.keys[name], name)
         value = read(reader, kind.value, member)
         if value is BAD:
             usable = False
@@ -230,7 +230,9 @@ def _nested(reader: Reader, kind: declarations.Nested, node: Node) -> Any:
 def _one_of(reader: Reader, kind: declarations.OneOf, node: Node) -> Any:
     fitting = [one for one in kind.kinds if _fits(one, node)]
     if not fitting:
-        return reader.wrong(node, _either([_word_for(one) for one in kind.kinds]))
+        texts = any(isinstance(one, declarations.Text) for one in kind.kinds) and node.shape == "scalar"
+        hint = f'write it in quotes: "{node.raw}"' if texts and not node.empty else ""
+        return reader.wrong(node, _either([_word_for(one) for one in kind.kinds]), hint)
     for one in fitting[:-1]:
         kept, told = list(reader.findings), set(reader.told)
         value = read(reader, one, node)

@@ -145,6 +145,8 @@ class Reader:
                         self.missing(node, name, key, what)
                 continue
             value = self.word(owner, name, key, member)
+            if value is BAD and name not in node.members and member.shape == "scalar":
+                self.forget(member)  # it was read under a name that is only likely
             if value is not BAD:
                 values[name] = value
             elif key.required:
@@ -159,18 +161,21 @@ class Reader:
             return BAD
         return self.read(key.kind, member)
 
-    def adopt(self, node: Node, known: Iterable[str]) -> dict[str, Node]:
+    def forget(self, node: Node) -> None:
+        """Takes back what was found about a scalar."""
+        self.findings = [one for one in self.findings if (one.file, one.line, one.column) != _at(node)]
+
+    def adopt(self, node: Node, known: Mapping[str, Key]) -> dict[str, Node]:
         """A map's members by known key; an unknown key is refused and, where clear, read as it was meant."""
-        known = list(known)
         members = {name: member for name, member in node.members.items() if name in known}
         for name, member in node.members.items():
             if name in members:
                 continue
-            near = nearest(name, known, 0.6)
-            listed = f"known keys: {', '.join(known)}" if len(known) <= 12 else ""
-            hint = f"did you mean '{near}'?" if near else listed
+            now = [other for other, key in known.items() if key.step <= STEP]
+            hint = did_you_mean(name, known, f"known keys: {', '.join(now)}")
             self.tell(node.keys[name], "E201", f"'{name}' is not a key here", hint)
-            if near and near not in node.members:
+            near = nearest(name, known)
+            if near in now and near not in node.members:
                 members.setdefault(near, member)
         return members
 
@@ -191,9 +196,19 @@ class Reader:
         )
 
 
-def declared(cls: type[Any]) -> dict[str, Key]:
+def _at(node: Node) -> tuple[str, int, int]:
+    place = node.place
+    return place.file, place.line, place.column
+
+
+_declared: dict[type[Any], Mapping[str, Key]] = {}
+
+
+def declared(cls: type[Any]) -> Mapping[str, Key]:
     """The declared keys by the name they have in YAML: a field `from_` is the key `from`."""
-    return {name.rstrip("_"): key for name, key in keys_of(cls).items()}
+    if cls not in _declared:
+        _declared[cls] = {name.rstrip("_"): key for name, key in keys_of(cls).items()}
+    return _declared[cls]
 
 
 def build(cls: type[T], values: Mapping[str, Any]) -> T:

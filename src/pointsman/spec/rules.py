@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -140,7 +139,7 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
     )
     node = members.get("write")
     given = node.members if node is not None else {}
-    at_source = members["source"].members["topics"]
+    at_source = members["source"].members.get("topics", members["source"])
     for name in ("decisions", "dead_letters"):
         topic = getattr(full, name)
         if topic in source.topics:
@@ -157,10 +156,9 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
             f"decisions and dead letters both go to '{full.decisions}'",
             "give each a topic of its own",
         )
-    repeated = [name for name, count in Counter(source.topics).items() if count > 1]
-    if repeated:
-        item = [item for item in at_source.items if item.text == repeated[0]][1]
-        reader.tell(item, "E205", f"the topic '{repeated[0]}' is named twice", "remove one")
+    for number, item in enumerate(at_source.items):
+        if item.text in [other.text for other in at_source.items[:number]]:
+            reader.tell(item, "E205", f"the topic '{item.raw}' is named twice", "remove one")
     return full
 
 
