@@ -149,3 +149,13 @@ def test_a_topic_that_is_not_there(
 
     assert done.code == 3
     assert "does not exist yet: 'pointsman topics --create' makes it" in done.err
+
+
+def test_an_event_cannot_command_the_terminal() -> None:
+    """Control characters of an id or a message are shown as escapes, on the line where they belong."""
+    letter = Letter("\x1b[2J\n", "undecodable", "a\tb", {}, [], 0, None, None, [])
+
+    lines = decision_line({**SPLIT, "id": "\x1b[2J\n"}, plain) + letter_line(letter, plain)
+
+    assert lines.count(r"\x1b[2J\n") == 2
+    assert lines.isprintable()

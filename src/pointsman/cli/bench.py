@@ -123,7 +123,7 @@ def _measured(host: Host, batches: Iterator[Batch], send: Send | None) -> dict[s
         with decide.measured():
             decided = host.decide(batch)
         with models.measured():
-            calls = [(call, host.submit(call, 0)) for call in decided.calls]
+            calls = [(call, host.submit([call], 0)) for call in decided.calls]
             while any(not ticket.done for _, ticket in calls):
                 host.wait([ticket for _, ticket in calls], 1.0)
         with encode.measured():

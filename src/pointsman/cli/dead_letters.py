@@ -21,7 +21,7 @@ from pointsman.cli.options import (
     existing,
     pipeline_and_rest,
 )
-from pointsman.cli.screen import ask, columns, is_terminal, jsonish, paint, say, warn, write_json
+from pointsman.cli.screen import ask, clean, columns, is_terminal, jsonish, paint, say, warn, write_json
 from pointsman.cli.tail import clock_time
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def list_letters(
     rows = [
         [
             colours(clock_time(one.timestamp), "faint"),
-            one.id,
+            clean(one.id),
             colours(one.reason, "bad"),
             one.place,
-            one.message,
+            clean(one.message),
         ]
         for one in found
     ]
@@ -117,6 +117,7 @@ def _sheet(letter: Letter) -> list[str]:
     rows += [("attempt", jsonish(attempt)) for attempt in letter.attempts]
     rows.append(("key", _shown(letter.key)))
     rows += [(f"header {name}", _shown(value)) for name, value in letter.headers]
+    rows = [(clean(name), clean(value)) for name, value in rows]
     return [*columns(rows, indent=""), "value", *_body(letter.value)]
 
 
@@ -130,7 +131,7 @@ def _body(value: bytes | None) -> list[str]:
     if value is None:
         return ["  none (a tombstone)"]
     try:
-        return [f"  {line}" for line in value.decode().splitlines()] or ["  empty"]
+        return [f"  {clean(line)}" for line in value.decode().splitlines()] or ["  empty"]
     except UnicodeDecodeError:
         pieces = [value[i : i + _BYTES_A_LINE] for i in range(0, len(value), _BYTES_A_LINE)]
         return [
@@ -211,7 +212,9 @@ def _report(chosen: Sequence[Letter], sent: int, error: str, as_json: bool) -> N
     if as_json:
         write_json({"chosen": [one.summary() for one in chosen], "sent": sent, "error": error})
         return
-    for line in columns([[one.id, one.reason, f"→ {one.source['topic']}"] for one in chosen], indent=""):
+    for line in columns(
+        [[clean(one.id), one.reason, f"→ {one.source['topic']}"] for one in chosen], indent=""
+    ):
         say(line)
     say(f"{sent} of {len(chosen)} sent" + (f"; the first error: {error}" if error else ""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -82,6 +83,9 @@ def _report(error: PointsmanError) -> None:
 
 def main() -> None:
     """Runs the command line; exits 0 done, 1 errors found, 2 wrong usage, 3 environment, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show is no reason to stop
     try:
         app(prog_name="pointsman")
     except PointsmanError as error:

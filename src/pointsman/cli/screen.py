@@ -12,6 +12,7 @@ from typing import Any, TextIO
 __all__ = [
     "Paint",
     "ask",
+    "clean",
     "columns",
     "is_terminal",
     "jsonish",
@@ -66,8 +67,13 @@ def write_json(value: Any, *, indent: int | None = None) -> None:
 
 def jsonish(value: Any, *, limit: int = 0) -> str:
     """`value` as JSON where that is possible, in at most `limit` characters where that is not 0."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = clean(json.dumps(value, ensure_ascii=False, default=str))
     return text[: limit - 1] + "…" if limit and len(text) > limit else text
+
+
+def clean(text: str) -> str:
+    """`text` of an event without what a terminal would obey: control characters stand as escapes."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ", gap: str = "  ") -> list[str]:

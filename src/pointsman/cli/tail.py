@@ -15,7 +15,7 @@ from pointsman.base.errors import UsageError
 from pointsman.cli import wire
 from pointsman.cli.letters import Letter, letter_of
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import Paint, jsonish, pad, paint, say, warn, write_json
+from pointsman.cli.screen import Paint, clean, jsonish, pad, paint, say, warn, write_json
 
 __all__ = ["clock_time", "decision_line", "letter_line", "tail"]
 
@@ -154,7 +154,7 @@ def decision_line(record: Mapping[str, Any], paint: Paint) -> str:
     answered = "" if result["model"] == decision["model"] else f" (answered by {result['model']})"
     parts = [
         paint(clock_time(record["decided_at"]), "faint"),
-        pad(str(record["id"]), 12),
+        pad(clean(str(record["id"])), 12),
         pad(f"{decision['route']} → {paint(decision['model'], 'name')}{share}{answered}", 36),
         paint(result["status"], "good" if good else "bad"),
     ]
@@ -172,10 +172,10 @@ def letter_line(letter: Letter, paint: Paint) -> str:
     return "  ".join(
         [
             paint(clock_time(letter.timestamp), "faint"),
-            pad(letter.id, 12),
+            pad(clean(letter.id), 12),
             pad(paint(letter.reason, "bad"), 12),
             paint(letter.place, "faint"),
-            letter.message,
+            clean(letter.message),
         ]
     ).rstrip()
 
