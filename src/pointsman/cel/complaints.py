@@ -110,9 +110,9 @@ class _Complaint:
 
     def ends_early(self) -> Problem:
         last = self.text.rstrip()
-        message = f"the expression ends too early: something is missing after '{last[-20:]}'"
-        if not last:
+        if not tokenize(last):
             return Problem(0, 1, "E300", "the expression is empty")
+        message = f"the expression ends too early: something is missing after '{last[-20:]}'"
         return Problem(len(last) - 1, 1, "E300", message)
 
     def missing(self, what: str, before: str) -> Problem:
@@ -136,14 +136,15 @@ class _Complaint:
         return self.make("E300", f"'{what}' is not expected here", hint, len(what))
 
     def not_a_token(self, what: str) -> Problem:
-        what = what.strip()
-        if what[:1] in "'\"":
+        what = what.strip(" ")
+        if what[:1] in ("'", '"'):
             escape = re.search(r"\\[^abfnrtvxXuU0-7\\?\"'`]", what)
             if escape is not None:
                 hint = f"write \\\\ for a backslash, or r{what[0]}…{what[0]} for a string without escapes"
                 return self.make("E300", f"'{escape[0]}' is not an escape in a string", hint, len(what))
             return self.make("E300", "the string that begins here is not closed", "", len(what))
-        return self.make("E300", f"'{what}' is not part of CEL", "", len(what))
+        shown = what if what.isprintable() else f"U+{ord(what[0]):04X}"
+        return self.make("E300", f"'{shown}' is not part of CEL", "", len(what))
 
     def reserved(self, name: str) -> Problem:
         hint = f'a field of this name is reached as event["{name}"]'

@@ -57,7 +57,7 @@ def lint(
         closed: Roots that have no other members than the declared ones.
         want: The type that the expression must give, if any.
     """
-    found = _Lint(text, members, closed, spans(text, root))
+    found = _Lint(text, root, members, closed)
     found.visit(root, {})
     kind = kind_of(root, {})
     if want is not None and want != "dyn" and kind not in (want, "dyn") and not found.problems:
@@ -68,13 +68,13 @@ def lint(
 @dataclass(slots=True)
 class _Lint:
     text: str
+    root: Node
     members: Mapping[str, Mapping[str, str]]
     closed: frozenset[str]
-    where: Mapping[int, tuple[int, int]]
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, node: Node, code: str, message: str, hint: str = "") -> None:
-        start, end = self.where[node.id]
+        start, end = spans(self.text, self.root)[node.id]
         severity: Literal["error", "warning"] = "warning" if code[0] == "W" else "error"
         self.problems.append(Problem(start, max(end - start, 1), code, message, hint, severity))
 

@@ -18,7 +18,7 @@ from pointsman.cel.problems import ExpressionErrors, Problem
 from pointsman.cel.pythonisms import CONSTANTS
 from pointsman.cel.render import Exact, Function
 from pointsman.cel.render_fast import Fast
-from pointsman.cel.resolve import TYPES, Logic, Slot, World, children, resolve
+from pointsman.cel.resolve import NAMESPACES, TYPES, Logic, Slot, World, children, names_in, resolve
 from pointsman.cel.tokens import limits, too_deep
 from pointsman.cel.tree import Call, Const, ListNode, Node, Tree
 from pointsman.cel.values import MISSING
@@ -142,7 +142,7 @@ class Program:
             slots: Every path in `reads` → the name of a local.
         """
         fast = Fast(slots)
-        text = fast.boolean(self.root) if self._want == "bool" else fast.value(self.root)
+        text = fast.result(self.root, self._want == "bool")
         constants = fast.constants
         if fast.nested:  # lambdas would make cells of the host's locals: a function of its own instead
             fast = Fast(self._parameters)
@@ -231,34 +231,20 @@ def compile(  # noqa: A001  # CEL has no other word for it, and callers import i
 
 def _check(text: str, scope: Scope) -> tuple[Tree, World]:
     """Returns the tree, and the world with what undeclared names stand for in an open scope."""
-    world, names = scope.world, scope.names
-    for _ in range(3):  # a second look finds the names that the first mistake hid
+    try:
+        return Checker(scope.names).check(text), scope.world
+    except Rejected as rejected:
+        refused = rejected
+    world = scope.world
+    if scope.open is not None and any("undeclared" in words for _, words in refused.complaints):
+        known = {*scope.names, *NAMESPACES, *TYPES, *CONSTANTS}
+        fresh = {name: (scope.open, name) for name in names_in(Checker(scope.names).parse(text)) - known}
+        world = World(world.variables, world.members, {**world.aliases, **fresh})
         try:
-            return Checker(names).check(text), world
+            return Checker({**scope.names, **dict.fromkeys(fresh, "dyn")}).check(text), world
         except Rejected as rejected:
-            fresh = _undeclared(text, rejected) - set(names) if scope.open is not None else set()
-            if not fresh:
-                problems = translate(text, rejected, scope.variables, world.aliases)
-                raise ExpressionErrors(text, problems) from None
-            world = World(
-                world.variables,
-                world.members,
-                {**world.aliases, **{name: (str(scope.open), name) for name in fresh}},
-            )
-            names = {**names, **dict.fromkeys(fresh, "dyn")}
-    raise ExpressionErrors(text, [Problem(0, 1, "E300", "the expression cannot be read")])
-
-
-def _undeclared(text: str, rejected: Rejected) -> set[str]:
-    names = set()
-    for offset, words in rejected.complaints:
-        before, _, rest = words.partition("undeclared reference to '")
-        name, dot, _ = rest.partition("'")[0].partition(".")
-        called = not dot and text[offset + len(name) :].lstrip().startswith("(")
-        there = dot or text.startswith(name, offset)  # a qualified name is placed at its last dot
-        if not before and name and there and not called:
-            names.add(name)
-    return names - CONSTANTS.keys()
+            refused = rejected
+    raise ExpressionErrors(text, translate(text, refused, scope.variables, world.aliases))
 
 
 def describe(error: BaseException) -> str:

@@ -52,6 +52,10 @@ _OPERATORS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
+_MANY: Final = 16
+"""Parts of a literal from which on the size of its value is looked at."""
+
+
 class Function:
     """Generated source that is compiled when it is first called."""
 
@@ -80,12 +84,15 @@ class Exact:
             the
             same thing, in whatever expression.
         loops: Whether the text counts steps, and so needs `steps` in scope.
+        nested: Whether the text holds lambdas, and so needs a function of its own.
+        grows: Whether the value may be far larger than what it is made of.
     """
 
     def __init__(self, slots: Mapping[str, str]) -> None:
         self.slots = slots
         self.constants: dict[str, Any] = {}
         self.loops = False
+        self.grows = False
         self.nested = False
         self._locals: dict[str, str] = {}
         self._count = 0
@@ -251,6 +258,7 @@ class Exact:
 
     def list_node(self, node: ListNode) -> str:
         parts = []
+        self.grows |= len(node.elements) > _MANY
         for at, element in enumerate(node.elements):
             text = self.value(element)
             if at in node.optional:
@@ -260,6 +268,7 @@ class Exact:
 
     def map_node(self, node: MapNode) -> str:
         parts = []
+        self.grows |= len(node.entries) > _MANY
         for key, value, maybe in node.entries:
             if maybe:
                 run = self.helper(access.spread_entry)
@@ -272,15 +281,22 @@ class Exact:
         fields = ", ".join(f"({name!r}, {self.value(value)})" for name, value in node.entries)
         return f"{self.helper(messages.construct)}({node.name!r}, [{fields}])"
 
-    def body(self, root: Node, boolean: bool) -> list[str]:
-        """Returns the lines of a function that gives the root's value.
+    def result(self, root: Node, boolean: bool) -> str:
+        """Returns the text of a whole expression; what it builds is bounded.
 
         Args:
             root: The whole expression.
             boolean: Whether any other value than a bool is an error.
         """
+        if boolean:
+            return self.boolean(root)
+        text = self.value(root)
+        return f"{self.helper(loops.bounded)}({text})" if self.grows and not self.is_bool(root) else text
+
+    def body(self, root: Node, boolean: bool) -> list[str]:
+        """Returns the lines of a function that gives the value of a whole expression, as `result` does."""
         if not isinstance(root, Logic):
-            return [f"return {self.boolean(root) if boolean else self.value(root)}"]
+            return [f"return {self.result(root, boolean)}"]
         decisive = str(root.word == "_||_")
         check, exhausted = self.helper(logic.boolean), "cel_exhausted"
         self.constants[exhausted] = faults.Exhausted
@@ -322,7 +338,7 @@ class Exact:
         return f"lambda {argument}: {body}"
 
     def bind(self, node: Bind) -> str:
-        self.nested = True
+        self.nested = self.grows = True
         once = f"{self.helper(loops.Once)}(lambda: {self.value(node.value)})"
         return f"({self.scoped((node.name,), node.body, self.value, '{}()')})({once})"
 
@@ -332,7 +348,7 @@ class Exact:
         return f"{self.helper(run)}(steps, {over}, {self.scoped(node.names, node.body, self.value)})"
 
     def over(self, node: Quantifier | Build) -> str:
-        self.nested = self.loops = True
+        self.nested = self.loops = self.grows = True
         run = loops.items if len(node.names) == 1 else loops.pairs
         return f"{self.helper(run)}({self.value(node.range)})"
 

@@ -77,7 +77,7 @@ class Fast(Exact):
         return super().boolean(node)
 
     def body(self, root: Node, boolean: bool) -> list[str]:
-        return [f"return {self.boolean(root) if boolean else self.value(root)}"]
+        return [f"return {self.result(root, boolean)}"]
 
     def logic(self, node: Logic) -> str:
         word = " and " if node.word == "_&&_" else " or "
@@ -89,7 +89,7 @@ class Fast(Exact):
         return f"{self.operand(node.operand)}[{node.field!r}]"
 
     def bind(self, node: Bind) -> str:
-        self.nested = True
+        self.nested = self.grows = True
         kind = self.kind(node.value)
         text = self.value(node.value)
 

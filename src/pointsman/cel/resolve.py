@@ -28,6 +28,7 @@ __all__ = [
     "Unknown",
     "World",
     "children",
+    "names_in",
     "resolve",
 ]
 
@@ -147,7 +148,7 @@ class World:
     def slot(self, node: Node, root: str, member: str, at: int | None = None) -> Slot:
         """Returns the slot of a split root's member; `at` is where the root's name stands, if it does."""
         kind = self.members.get(root, {}).get(member, "dyn")
-        return Slot(node.id, node.at if at is None else at, node.type, f"{root}.{member}", kind)
+        return Slot(node.id, node.at if at is None else at, f"{root}.{member}", kind)
 
 
 def children(node: Node) -> tuple[Node, ...]:
@@ -174,6 +175,21 @@ def children(node: Node) -> tuple[Node, ...]:
         case Has() | OptionalSlot():
             return (node.slot,)
     return ()
+
+
+def names_in(tree: Tree) -> set[str]:
+    """Returns every name in a tree that is not resolved yet, macros' variables included."""
+    names: set[str] = set()
+    waiting = [tree.root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Name):
+            names.add(node.name)
+        elif isinstance(node, Fold):
+            waiting += [node.range, node.init, node.condition, node.step, node.result]
+        else:
+            waiting += children(node)
+    return names
 
 
 def resolve(tree: Tree, world: World) -> Node:
@@ -211,8 +227,8 @@ class _Resolver:
 
     def name(self, node: Node, name: str, local: frozenset[str]) -> Node:
         if name in local:
-            return Local(node.id, node.at, node.type, name)
-        return self.qualified(node, name) or Unknown(node.id, node.at, node.type, name)
+            return Local(node.id, node.at, name)
+        return self.qualified(node, name) or Unknown(node.id, node.at, name)
 
     def qualified(self, node: Node, name: str) -> Node | None:
         """Returns what a full name stands for, looked up from the container outwards."""
@@ -223,9 +239,9 @@ class _Resolver:
             if full in self.world.aliases:
                 return self.world.slot(node, *self.world.aliases[full])
             if full in self.world.variables:
-                return Slot(node.id, node.at, node.type, full, self.world.variables[full])
+                return Slot(node.id, node.at, full, self.world.variables[full])
             if full in TYPES:
-                return Const(node.id, node.at, node.type, TypeValue(full))
+                return Const(node.id, node.at, TypeValue(full))
             if not prefix:
                 return None
             prefix = prefix.rpartition(".")[0]
@@ -242,7 +258,7 @@ class _Resolver:
         operand = self.node(node.operand, local)
         if isinstance(operand, Slot) and operand.path in self.world.members:
             slot = self.world.slot(node, operand.path, node.field, operand.at)
-            return Has(node.id, node.at, node.type, slot) if node.test else slot
+            return Has(node.id, node.at, slot) if node.test else slot
         node.operand = operand
         return node
 
@@ -250,12 +266,12 @@ class _Resolver:
 
     def call(self, node: Call, local: frozenset[str]) -> Node:
         if node.function in ("_&&_", "_||_"):
-            return Logic(node.id, node.at, node.type, node.function, self.chain(node, local))
+            return Logic(node.id, node.at, node.function, self.chain(node, local))
         if node.member and not self.checked:  # `base64.encode(x)` reads as a method when unchecked
             dotted = _dotted(node.args[0])
             if dotted is not None and dotted in NAMESPACES:
                 rest = [self.node(arg, local) for arg in node.args[1:]]
-                return Call(node.id, node.at, node.type, f"{dotted}.{node.function}", rest, False)
+                return Call(node.id, node.at, f"{dotted}.{node.function}", rest, False)
         node.args = [self.node(arg, local) for arg in node.args]
         return self.member_of_slot(node) or node
 
@@ -275,8 +291,8 @@ class _Resolver:
         if node.function == "_[_]":
             return slot
         if node.function == "@in":
-            return Has(node.id, node.at, node.type, slot)
-        return OptionalSlot(node.id, node.at, node.type, slot)
+            return Has(node.id, node.at, slot)
+        return OptionalSlot(node.id, node.at, slot)
 
     def chain(self, node: Call, local: frozenset[str]) -> list[Node]:
         terms: list[Node] = []
@@ -290,7 +306,7 @@ class _Resolver:
     # -- macros
 
     def fold(self, node: Fold, local: frozenset[str]) -> Node:
-        made = (node.id, node.at, node.type)
+        made = (node.id, node.at)
         if node.var == "#unused":
             inner = local | {node.accu}
             return Bind(*made, node.accu, self.node(node.init, local), self.node(node.result, inner))

@@ -36,12 +36,10 @@ class Node:
     Attributes:
         id: The library's number, unique within the expression.
         at: Offset in characters of the token that made it; -1 for what a macro made.
-        type: The checker's type, spelt as `list(int)`; `dyn` where it was not checked.
     """
 
     id: int
     at: int
-    type: str
 
 
 @dataclass(slots=True)
@@ -120,10 +118,21 @@ class Tree:
     Attributes:
         root: Its outermost node.
         checked: Whether types and names were checked.
+        types: The checker's table of types, as it came.
     """
 
     root: Node
     checked: bool
+    types: list[bytes]
+
+    @property
+    def type(self) -> str:
+        """The checker's type of the whole, spelt as `list(int)`; `dyn` where it was not checked."""
+        for data in self.types:
+            entry = dict(_fields(data))
+            if entry.get(1, 0) == self.root.id:
+                return _type(entry.get(2, b""))
+        return "dyn"
 
 
 # ---- the wire ----------------------------------------------------------------------------------------
@@ -245,7 +254,6 @@ class _Reader:
     """Builds nodes from an expression's bytes, with the tables that go beside them."""
 
     names: dict[int, str] = field(default_factory=dict)
-    types: dict[int, str] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     constants: dict[int, bytes] = field(default_factory=dict)
 
@@ -256,10 +264,6 @@ class _Reader:
             self.names[entry.get(1, 0)] = parts[1].decode()
         if 4 in parts:
             self.constants[entry.get(1, 0)] = parts[4]
-
-    def type(self, data: bytes) -> None:
-        entry = dict(_fields(data))
-        self.types[entry.get(1, 0)] = _type(entry.get(2, b""))
 
     def source(self, data: bytes) -> None:
         for number, value in _fields(data):
@@ -275,35 +279,34 @@ class _Reader:
             else:
                 kind, body = number, value
         at = self.positions.get(identity, -1)
-        type_ = self.types.get(identity, "dyn")
         if identity in self.constants:
-            return Const(identity, at, type_, _constant(self.constants[identity]))
+            return Const(identity, at, _constant(self.constants[identity]))
         match kind:
             case 3:
-                return Const(identity, at, type_, _constant(body))
+                return Const(identity, at, _constant(body))
             case 4:
                 name = dict(_fields(body)).get(1, b"").decode()
-                return Name(identity, at, type_, self.names.get(identity, name))
+                return Name(identity, at, self.names.get(identity, name))
             case 5:
-                return self.select(identity, at, type_, body)
+                return self.select(identity, at, body)
             case 6:
-                return self.call(identity, at, type_, body)
+                return self.call(identity, at, body)
             case 7:
-                return self.list(identity, at, type_, body)
+                return self.list(identity, at, body)
             case 8:
-                return self.struct(identity, at, type_, body)
+                return self.struct(identity, at, body)
             case 9:
-                return self.fold(identity, at, type_, body)
-        return Const(identity, at, type_, None)
+                return self.fold(identity, at, body)
+        return Const(identity, at, None)
 
-    def select(self, identity: int, at: int, type_: str, body: bytes) -> Node:
+    def select(self, identity: int, at: int, body: bytes) -> Node:
         got = dict(_fields(body))
         if identity in self.names:  # a qualified name, such as `pkg.x`, that the checker resolved
-            return Name(identity, at, type_, self.names[identity])
+            return Name(identity, at, self.names[identity])
         operand = self.node(got.get(1, b""))
-        return Select(identity, at, type_, operand, got[2].decode(), bool(got.get(3, 0)))
+        return Select(identity, at, operand, got[2].decode(), bool(got.get(3, 0)))
 
-    def call(self, identity: int, at: int, type_: str, body: bytes) -> Node:
+    def call(self, identity: int, at: int, body: bytes) -> Node:
         function, target, args = "", None, []
         for number, value in _fields(body):
             if number == 1:
@@ -313,10 +316,10 @@ class _Reader:
             elif number == 3:
                 args.append(self.node(value))
         if target is None:
-            return Call(identity, at, type_, function, args, False)
-        return Call(identity, at, type_, function, [target, *args], True)
+            return Call(identity, at, function, args, False)
+        return Call(identity, at, function, [target, *args], True)
 
-    def list(self, identity: int, at: int, type_: str, body: bytes) -> Node:
+    def list(self, identity: int, at: int, body: bytes) -> Node:
         elements: list[Node] = []
         optional: set[int] = set()
         for number, value in _fields(body):
@@ -329,9 +332,9 @@ class _Reader:
                 while start < len(value):
                     index, start = _varint(value, start)
                     optional.add(index)
-        return ListNode(identity, at, type_, elements, frozenset(optional))
+        return ListNode(identity, at, elements, frozenset(optional))
 
-    def struct(self, identity: int, at: int, type_: str, body: bytes) -> Node:
+    def struct(self, identity: int, at: int, body: bytes) -> Node:
         name = ""
         fields: list[tuple[str, Node]] = []
         entries: list[tuple[Node, Node, bool]] = []
@@ -346,15 +349,14 @@ class _Reader:
             else:
                 entries.append((self.node(got.get(3, b"")), content, bool(got.get(5, 0))))
         if name:
-            return Message(identity, at, type_, self.names.get(identity, name), fields)
-        return MapNode(identity, at, type_, entries)
+            return Message(identity, at, self.names.get(identity, name), fields)
+        return MapNode(identity, at, entries)
 
-    def fold(self, identity: int, at: int, type_: str, body: bytes) -> Node:
+    def fold(self, identity: int, at: int, body: bytes) -> Node:
         got = dict(_fields(body))
         return Fold(
             identity,
             at,
-            type_,
             var=got.get(1, b"").decode(),
             var2=got.get(8, b"").decode(),
             range=self.node(got.get(2, b"")),
@@ -371,14 +373,15 @@ def read(serialized: bytes) -> Tree:
     outer = dict(_fields(serialized))
     checked = outer[1].endswith(b"CheckedExpr")
     reader = _Reader()
+    types: list[bytes] = []
     expression = b""
     for number, value in _fields(outer[2]):
         if number == 2 and checked:
             reader.reference(value)
         elif number == 3 and checked:
-            reader.type(value)
+            types.append(value)
         elif number == 5 or (number == 3 and not checked):
             reader.source(value)
         elif number == 4 or (number == 2 and not checked):
             expression = value
-    return Tree(reader.node(expression), checked)
+    return Tree(reader.node(expression), checked, types)

@@ -39,7 +39,7 @@ __all__ = [
     "same_number",
 ]
 
-WALK_LIMIT: Final = 1_000_000
+WALK_LIMIT: Final = 100_000
 """Elements that one comparison of lists and maps may visit."""
 
 

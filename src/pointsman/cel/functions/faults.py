@@ -50,4 +50,4 @@ def checked(value: Any, name: Any) -> Any:
 def fits(size: int) -> None:
     """Raises where a string or list of `size` would be too large to build."""
     if size > SIZE_LIMIT:
-        raise Exhausted(f"the expression builds a value of more than {SIZE_LIMIT} elements")
+        raise Exhausted(f"the expression builds a value of more than {SIZE_LIMIT:,} characters or elements")

@@ -64,7 +64,7 @@ def _bad_clause(text: str, start: int) -> str:
 def _clause(kind: str, value: Any, precision: int | None) -> str:
     match kind:
         case "s":
-            return _text(value, [1_000_000])
+            return _text(value, [100_000])
         case "d":
             return _decimal(value)
         case "f":

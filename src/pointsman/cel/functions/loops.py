@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pointsman.cel.functions.access import make_map
-from pointsman.cel.functions.faults import Exhausted, no_overload
+from pointsman.cel.functions.faults import SIZE_LIMIT, Exhausted, no_overload
 from pointsman.cel.functions.logic import boolean
 from pointsman.cel.values import Optional, key_out
 
@@ -24,7 +24,7 @@ __all__ = [
     "some",
 ]
 
-STEP_LIMIT: Final = 1_000_000
+STEP_LIMIT: Final = 100_000
 """Times that the bodies of all macros of one evaluation may run."""
 
 
@@ -62,7 +62,7 @@ class Steps:
         """Takes `count` steps; raises where there are not that many left."""
         self.left -= count
         if self.left < 0:
-            raise Exhausted(f"the expression takes more than {STEP_LIMIT} steps")
+            raise Exhausted(f"the expression takes more than {STEP_LIMIT:,} steps")
 
 
 Body = Callable[[Any], Any]
@@ -152,17 +152,22 @@ def merge_map(steps: Steps, over: list[Any], keep: Body | None, value: Body) -> 
 def bounded(value: Any) -> Any:
     """Returns `value`; raises where it would be too large when written out.
 
-    Bound names can share one list many times over: small in memory, huge as JSON.
+    Bound names can share one list or text many times over: small in memory, huge as JSON.
     """
-    left = STEP_LIMIT
+    elements, characters = STEP_LIMIT, 10 * SIZE_LIMIT
     waiting = [value]
     while waiting:
         top = waiting.pop()
-        if isinstance(top, Optional):
-            top = top.value
-        if top.__class__ is list or isinstance(top, Mapping):
-            left -= len(top)
-            if left < 0:
-                raise Exhausted(f"the expression builds a value of more than {STEP_LIMIT} elements")
+        if top.__class__ is str or top.__class__ is bytes:
+            characters -= len(top)
+        elif top.__class__ is list or isinstance(top, Mapping):
+            elements -= len(top)
             waiting.extend(top.values() if isinstance(top, Mapping) else top)
+        elif top.__class__ is Optional:
+            waiting.append(top.value)
+        if elements < 0 or characters < 0:
+            raise Exhausted(
+                f"the expression builds a value of more than {STEP_LIMIT:,} elements "
+                f"or {10 * SIZE_LIMIT:,} characters"
+            )
     return value
