@@ -7,7 +7,7 @@ of their key, are remembered one by one until they are written or their partitio
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -22,20 +22,25 @@ from pointsman.runner.partitions import Partition
 __all__ = ["Engine", "Flow", "Sink"]
 
 
+_WHOLE = slice(None)
+_AHEAD = 2
+"""Calls of a model that is late, one that it works on and one ready behind it."""
+
+
 class Engine(Protocol):
     """Who decides and calls models: `Host`, or a fake."""
 
     def decide(self, batch: Batch) -> Decided:
         """Everything that can be said of a batch before models answer. Does not block."""
 
-    def submit(self, call: Call, size: int) -> Ticket:
-        """Hands a call of about `size` bytes to its model. Does not block."""
+    def submit(self, calls: Sequence[Call], size: int) -> Ticket:
+        """Hands the rows of these calls, all of one model and `size` bytes, to it as one. Does not block."""
 
     def wait(self, tickets: Sequence[Ticket], seconds: float) -> None:
         """Returns once all tickets are done, or after `seconds`."""
 
-    def finish(self, decided: Decided, call: Call, ticket: Ticket) -> None:
-        """Fills in what `call`, which is done, was about."""
+    def finish(self, decided: Decided, call: Call, ticket: Ticket, part: slice) -> None:
+        """Fills in what `call` was about; its replies are `part` of those of `ticket`, which is done."""
 
 
 class Sink(Protocol):
@@ -56,16 +61,29 @@ class _Flight:
     Attributes:
         entries: What waits, by its place in the batch.
         letters: Dead letters of what waits, by place.
-        open: Calls that are not done.
     """
 
-    __slots__ = ("decided", "entries", "letters", "open")
+    __slots__ = ("decided", "entries", "letters")
 
-    def __init__(self, decided: Decided, late: Sequence[tuple[Call, Ticket]]) -> None:
+    def __init__(self, decided: Decided) -> None:
         self.decided = decided
         self.entries: dict[int, Waiting] = {}
         self.letters: dict[int, DeadLetter] = {}
-        self.open = list(late)
+
+
+class _Line:
+    """The calls of one model that are late.
+
+    Attributes:
+        under_way: Tickets with the calls that each one carries.
+        behind: Calls that wait for one of those, to go together.
+    """
+
+    __slots__ = ("behind", "under_way")
+
+    def __init__(self) -> None:
+        self.under_way: list[tuple[Ticket, list[tuple[_Flight, Call]]]] = []
+        self.behind: deque[tuple[_Flight, Call]] = deque()
 
 
 class Flow:
@@ -77,19 +95,26 @@ class Flow:
     """
 
     def __init__(
-        self, engine: Engine, sink: Sink, *, patience: float, headers: HeadersFor | None = None
+        self,
+        engine: Engine,
+        sink: Sink,
+        *,
+        patience: float,
+        most: int = 2000,
+        headers: HeadersFor | None = None,
     ) -> None:
         """Args:
         patience: Seconds a batch waits for its models before the next one is taken.
+        most: Rows up to which calls that wait for a busy model are put together.
         headers: Makes the headers of decision records; None makes none.
         """
         self._make_headers = headers
         self._engine = engine
         self._sink = sink
         self._patience = patience
+        self._most = most
         self._order = KeyOrder()
-        self._flights: list[_Flight] = []
-        self._late: Counter[str] = Counter()
+        self._lines: defaultdict[str, _Line] = defaultdict(_Line)
         self.events = 0
         self.bytes = 0
 
@@ -101,26 +126,27 @@ class Flow:
             owned: The assignment of each of its partitions.
         """
         decided = self._engine.decide(batch)
-        late = self._call(decided, size / len(batch)) if decided.calls else ()
+        flight = _Flight(decided)
+        late = self._call(flight, size / len(batch)) if decided.calls else ()
         if late or not self._order.disjoint(decided.keys):
-            places: Sequence[int] = self._hold(decided, late, owned)
-        else:
-            places = range(len(batch))
-        self._write_at_once(decided, places)
-        if late:
+            places: Sequence[int] = self._hold(flight, late, owned)
+            self._write_at_once(decided, places)
             _forget(decided, places)
+        else:
+            self._write_at_once(decided, range(len(batch)))
         for place, last in _ends(batch):
             owned[place].took(last)
 
     def step(self, seconds: float) -> None:
         """Waits up to `seconds` for models that are late, and writes what became free."""
-        if not self._flights:
+        if not self._lines:
             return
-        self._engine.wait([ticket for flight in self._flights for _, ticket in flight.open], seconds)
-        for flight in self._flights:
-            if any(ticket.done for _, ticket in flight.open):
-                self._land(flight)
-        self._flights = [flight for flight in self._flights if flight.open]
+        self._engine.wait([ticket for line in self._lines.values() for ticket, _ in line.under_way], seconds)
+        for model, line in list(self._lines.items()):
+            self._land(line)
+            self._go_on(line)
+            if not line.under_way:
+                del self._lines[model]
 
     def drop(self, partition: Partition) -> int:
         """Forgets what waits of a partition that was given up; returns how many events that were."""
@@ -130,30 +156,50 @@ class Flow:
         self._release(self._order.drop(partition))
         return left
 
-    def _call(self, decided: Decided, share: float) -> Sequence[tuple[Call, Ticket]]:
+    def _call(self, flight: _Flight, share: float) -> list[Call]:
         """Submits the calls of a batch and gives them a moment; returns those that are not done."""
-        submit = self._engine.submit
-        calls = [(call, submit(call, int(share * len(call.indices)))) for call in decided.calls]
-        # A model that still works on an earlier batch would use up the patience for nothing.
-        self._engine.wait([t for call, t in calls if not self._late[call.model]], self._patience)
-        late = []
-        for call, ticket in calls:
-            if ticket.done:
-                self._engine.finish(decided, call, ticket)
+        asked: list[tuple[Call, Ticket]] = []
+        late: list[Call] = []
+        for call in flight.decided.calls:
+            line = self._lines.get(call.model)
+            if line is None:
+                asked.append((call, self._engine.submit((call,), int(share * len(call.indices)))))
             else:
-                late.append((call, ticket))
-                self._late[call.model] += 1
+                # The model is busy: waiting for it would use up the patience for nothing.
+                line.behind.append((flight, call))
+                self._go_on(line)
+                late.append(call)
+        self._engine.wait([ticket for _, ticket in asked], self._patience)
+        for call, ticket in asked:
+            if ticket.done:
+                self._engine.finish(flight.decided, call, ticket, _WHOLE)
+            else:
+                self._lines[call.model].under_way.append((ticket, [(flight, call)]))
+                late.append(call)
         return late
 
+    def _go_on(self, line: _Line) -> None:
+        """Submits calls that waited for a busy model, as few and as large as may be.
+
+        Small calls would otherwise stay small for ever: each frees room for as many events as it had.
+        """
+        while line.behind and len(line.under_way) < _AHEAD:
+            parts = [line.behind.popleft()]
+            rows = len(parts[0][1].indices)
+            while line.behind and rows + len(line.behind[0][1].indices) <= self._most:
+                parts.append(line.behind.popleft())
+                rows += len(parts[-1][1].indices)
+            size = sum(
+                flight.entries[i].size for flight, call in parts for i in call.indices if flight.entries
+            )
+            line.under_way.append((self._engine.submit([call for _, call in parts], size), parts))
+
     def _hold(
-        self,
-        decided: Decided,
-        late: Sequence[tuple[Call, Ticket]],
-        owned: Mapping[tuple[str, int], Partition],
+        self, flight: _Flight, late: Sequence[Call], owned: Mapping[tuple[str, int], Partition]
     ) -> list[int]:
         """Remembers what has to wait; returns the places of what may be written at once."""
-        batch, flight = decided.batch, _Flight(decided, late)
-        unanswered = {i for call, _ in late for i in call.indices}
+        decided, batch = flight.decided, flight.decided.batch
+        unanswered = {i for call in late for i in call.indices}
         holds, ready = self._order.holds, []
         for i, key in enumerate(decided.keys):
             waits = i in unanswered
@@ -174,8 +220,6 @@ class Flow:
         if flight.letters:
             decided.dead[:] = [(i, letter) for i, letter in decided.dead if i not in flight.entries]
         batch.headers = {i: batch.headers[i] for i in flight.entries}
-        if late:
-            self._flights.append(flight)
         return ready
 
     def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
@@ -196,23 +240,24 @@ class Flow:
             letters += [unwritable(decided.batch.record(places[n]), values[n]) for n in refused]
             self._sink.bury(letters)
 
-    def _land(self, flight: _Flight) -> None:
-        """Takes over the calls of `flight` that are done, and writes what that frees."""
-        decided, still = flight.decided, []
+    def _land(self, line: _Line) -> None:
+        """Takes over what is done, and writes what that frees."""
         free: list[Waiting] = []
-        for call, ticket in flight.open:
+        for ticket, parts in line.under_way:
             if not ticket.done:
-                still.append((call, ticket))
                 continue
-            self._late[call.model] -= 1
-            decided.dead.clear()
-            self._engine.finish(decided, call, ticket)
-            flight.letters.update(decided.dead)
-            for i in call.indices:
-                entry = flight.entries[i]
-                if entry.partition.owned:  # what belongs to an earlier assignment is stale
-                    free += self._order.finish(entry)
-        flight.open = still
+            start = 0
+            for flight, call in parts:
+                decided, end = flight.decided, start + len(call.ready())
+                decided.dead.clear()
+                self._engine.finish(decided, call, ticket, slice(start, end))
+                flight.letters.update(decided.dead)
+                start = end
+                for i in call.indices:
+                    entry = flight.entries[i]
+                    if entry.partition.owned:  # what belongs to an earlier assignment is stale
+                        free += self._order.finish(entry)
+        line.under_way = [(ticket, parts) for ticket, parts in line.under_way if not ticket.done]
         self._release(free)
 
     def _release(self, free: Sequence[Waiting]) -> None:

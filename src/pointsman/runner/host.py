@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from pointsman.base import hooks
+XX
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, Misfit, SpecError
 from pointsman.base.records import Batch
@@ -69,7 +69,7 @@ class Host:
             _gather(findings, document, ("tables", name), tables, name, partial(load_table, table, name))
         for number, route in enumerate(document.routes):
             if (python := route.python) is not None:
-                load = partial(hooks.load, python, document.folder)
+                load = partial(load_condition, python, document.folder)
                 _gather(findings, document, ("routes", number, "when"), conditions, python, load)
         if findings:
             raise SpecError(findings)
@@ -102,12 +102,13 @@ class Host:
                 count("pointsman_defaulted_total", events, what)
         return decided
 
-    def submit(self, call: Call, size: int) -> Ticket:
-        """Hands a call to its model; one without usable inputs is done at once."""
-        rows = call.ready()
+    def submit(self, calls: Sequence[Call], size: int) -> Ticket:
+        """Hands the rows of these calls, all of one model, to it as one; done at once if there are none."""
+        model = calls[0].model
+        rows = calls[0].ready() if len(calls) == 1 else [row for call in calls for row in call.ready()]
         if rows:
-            return self._pool.submit(call.model, rows, size)
-        ticket = Ticket(call.model, rows, size)
+            return self._pool.submit(model, rows, size)
+        ticket = Ticket(model, rows, size)
         ticket.done = True
         return ticket
 
@@ -115,11 +116,11 @@ class Host:
         """Returns once all tickets are done, or after `seconds`."""
         self._pool.wait(tickets, seconds)
 
-    def finish(self, decided: Decided, call: Call, ticket: Ticket) -> None:
-        """Completes the records of a call that is done."""
-        finish(decided, call, ticket.replies, ticket.latency_ms)
+    def finish(self, decided: Decided, call: Call, ticket: Ticket, part: slice = slice(None)) -> None:
+        """Completes the records of a call that is done; its replies are `part` of those of `ticket`."""
+        finish(decided, call, ticket.replies[part], ticket.latency_ms)
         count = self.metrics.count
-        if ticket.rows:
+        if ticket.rows and not part.start:  # once for all calls that went together
             self.metrics.observe("pointsman_model_call_seconds", ticket.latency_ms / 1000, call.model)
         for (model, status), events in decided.statuses.items():
             if events:

@@ -85,12 +85,14 @@ class Worker:
         self._link = link
         self._metrics = metrics
         self._clock = clock or SystemClock()
-        self._flow = Flow(engine, writer, patience=pace.patience, headers=headers)
+        self._flow = Flow(engine, writer, patience=pace.patience, most=pace.batch, headers=headers)
         self._partitions = Assignment(metrics, link.say)
         self._consumer = Consumer({**config, "on_commit": self._partitions.committed})
+        self._least = max(1, min(pace.batch, pace.in_flight // 8))
         self._stash: list[Any] = []
         self._paused = False
         self._aborted = False
+        self._closing = False
         self._exhausted = False
         self._full_since: float | None = None
         self._busy_at = self._commit_at = self._report_at = self._clock.monotonic()
@@ -147,7 +149,8 @@ class Worker:
                 return True
             self._resume()
             self._link.say("resumed", in_flight=flow.events, bytes=flow.bytes)
-        if flow.events < pace.in_flight and flow.bytes < pace.bytes:
+        # A little room would make little batches, and those are dear.
+        if flow.events + self._least <= pace.in_flight and flow.bytes < pace.bytes:
             self._full_since = None
             return False
         if self._full_since is None:
@@ -161,7 +164,7 @@ class Worker:
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
         quota = self._link.quota
-        room = max(1, min(self._pace.batch, self._pace.in_flight - self._flow.events))
+        room = min(self._pace.batch, self._pace.in_flight - self._flow.events)
         if quota is not None:
             room = quota.take(room)
             if not room:
@@ -256,7 +259,7 @@ class Worker:
             else:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
-        if partitions and not self._aborted:
+        if partitions and not self._closing:
             self._link.say("partitions_revoked", partitions=names(partitions), discarded=left)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -316,6 +319,7 @@ class Worker:
 
     def _close(self) -> None:
         """Leaves the group."""
+        self._closing = True
         try:
             self._consumer.close()
         except (KafkaException, RuntimeError, PointsmanError):

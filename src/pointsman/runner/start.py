@@ -123,7 +123,7 @@ def _wait_until_empty(admin: Any, kafka: Mapping[str, str], group: str, say: Say
     from confluent_kafka import ConsumerGroupState, KafkaException
 
     session = int(client_config(kafka, "throughput", "consumer")["session.timeout.ms"]) / 1000
-    end, said = time.monotonic() + session + 5.0, False
+    end, said = time.monotonic() + session + 1.0, False
     while True:
         try:
             state = admin.describe_consumer_groups([group], request_timeout=_SECONDS)[group].result().state
