@@ -218,9 +218,9 @@ def test_whatever_comes_every_record_is_valid_json(case_once, event, key):
 @pytest.fixture(scope="module")
 def case_once(tmp_path_factory):
     """One policy for all examples of a property."""
+    from engine.conftest import Case
     from pointsman.engine.build import build
     from pointsman.spec import load
-    from engine.conftest import Case
 
     folder = tmp_path_factory.mktemp("once")
     (folder / "m.py").write_text("def f(rows):\n    return rows\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 THREE = """
@@ -156,3 +158,21 @@ def test_the_index_changes_nothing_but_the_speed(case, event, monkeypatch):
     chained = case(many(120)).record(event)
 
     assert indexed == chained
+
+
+def test_a_lookup_without_its_key_takes_the_default_and_is_counted(case):
+    """An event without the key gets the declared default; it is no error, but it is counted."""
+    made = case(
+        """
+tables: {customers: {file: customers.csv, key: user}}
+enrich: {segment: {lookup: customers, key: user, take: segment, default: new}}
+routes: [{name: r, use: a}]
+""",
+        customers_csv="user,segment\nU1,gold\n",
+    )
+    rows = {"customers": {"U1": {"user": "U1", "segment": "gold"}}}
+    decided = made.decide({"user": "U1"}, {"user": "U2"}, {}, tables=rows)
+
+    assert [json.loads(value)["metadata"]["segment"] for value in decided.values] == ["gold", "new", "new"]
+    assert decided.defaulted == {"enrich.segment": 1}
+    assert not decided.errors

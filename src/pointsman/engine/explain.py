@@ -156,10 +156,13 @@ def _metadata(told: Explanation, policy: Policy, tables: Tables, names: dict[str
             values = [program.evaluate(names) for program in enricher.inputs]
             bound = enricher.bind(tables)
             value = values[0] if bound is None else bound(*values)
-            names["metadata"] = {**names["metadata"], name: value}
-            told.metadata.append({"name": name, "value": _plain(value)})
         except Exception as error:
-            told.metadata.append({"name": name, "value": None, "error": describe(error)})
+            if enricher.default is MISSING:
+                told.metadata.append({"name": name, "value": None, "error": describe(error)})
+                continue
+            value = enricher.default
+        names["metadata"] = {**names["metadata"], name: value}
+        told.metadata.append({"name": name, "value": _plain(value)})
 
 
 def _routes(told: Explanation, policy: Policy, names: dict[str, Any]) -> None:

@@ -163,7 +163,11 @@ def _enrich(parts: Parts) -> None:
         )
         fast = call.format(n=n, args=", ".join(x.fast for x in inlines))
         exact = call.format(n=n, args=", ".join(x.exact or x.fast for x in inlines))
-        failed = [f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
+        if enricher.default is MISSING:
+            failed = [f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
+        else:
+            default = code.bind(f"default{n}", enricher.default)
+            failed = [f"m{n} = {default}", f"out.defaulted[{'enrich.' + name!r}] += 1"]
         code.write(*code.guarded(fast, exact if any(x.exact for x in inlines) else None, failed))
     if not names:
         return

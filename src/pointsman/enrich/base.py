@@ -27,6 +27,8 @@ class Enricher(Protocol):
     """The CEL type of the field it adds; `dyn` where it is not known."""
 
     inputs: tuple[Program, ...]
+    default: Any
+    """The field's value where an input has none; MISSING: the field is absent and the record names the error."""
 
     @classmethod
     def from_config(cls, config: Any) -> Self:

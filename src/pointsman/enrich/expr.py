@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pointsman.base.config import Expression, key
 from pointsman.cel.program import Program
+from pointsman.cel.values import MISSING
 from pointsman.enrich.base import Tables, enrichers
 
 __all__ = ["Expr"]
@@ -30,6 +31,7 @@ class Expr:
         """
         self.inputs: tuple[Program, ...] = (program,)
         self.result: str = program.result
+        self.default: Any = MISSING
 
     @classmethod
     def from_config(cls, config: Config) -> Expr:

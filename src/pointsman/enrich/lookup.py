@@ -54,7 +54,7 @@ class Lookup:
         """
         self.table = table
         self.take = take
-        self.default = default
+        self.default: Any = default
         self.inputs: tuple[Program, ...] = (program,)
 
     @classmethod

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-XX
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, Misfit, SpecError
 from pointsman.base.records import Batch
@@ -15,6 +14,7 @@ from pointsman.engine.build import build
 from pointsman.engine.decide import Call, Decided, decide
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy
+from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_models
 from pointsman.model.pool import Pool, Ticket
 from pointsman.runner.logs import Say
@@ -76,7 +76,9 @@ class Host:
         models = open_models(document, document.folder)
         policy = build(document, {name: model.version for name, model in models.items()}, conditions)
         timeouts = {name: spec.common.timeout for name, spec in document.models.items()}
-        pool = Pool(models, timeouts, document.limits.in_flight, clock or SystemClock())
+        pool = Pool(
+            models, timeouts, document.limits.in_flight, clock or SystemClock(), document.limits.bytes
+        )
         return cls(document, policy, tables, pool, metrics or Metrics())
 
     @property
