@@ -67,8 +67,8 @@ class Decided:
         routes, models, statuses: Counts by route, by chosen model, by (model, status).
         failures: Counts by (model, failure class).
         errors: Counts by the part that erred, such as `routes.ios`.
-        defaulted: Counts of events whose `id`, `key` or `time` fell back to the record's own, or whose metadata
-            field (`enrich.<field>`) fell back to its default because an input had no value.
+        defaulted: Counts of events whose `id`, `key` or `time` fell back to the record's own, or whose
+            `enrich.<field>` fell back to its default because an input had no value.
     """
 
     __slots__ = (

@@ -28,7 +28,7 @@ class Enricher(Protocol):
 
     inputs: tuple[Program, ...]
     default: Any
-    """The field's value where an input has none; MISSING: the field is absent and the record names the error."""
+    """The field's value where an input has none; MISSING: the field is absent and the error is named."""
 
     @classmethod
     def from_config(cls, config: Any) -> Self:
