@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from pointsman.spec import kinds
 from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.components import REGISTRIES
-from pointsman.spec.document import Common, Keys, Limits, PythonCondition, RouteKeys, Source, Table, Write
 from pointsman.spec.expressions import Expressions
 from pointsman.spec.generate import ROOT, derived
+from pointsman.spec.keys import Common, Keys, Limits, PythonCondition, RouteKeys, Source, Table, Write
 from pointsman.spec.node import Node
 from pointsman.spec.place import File
 from pointsman.spec.read import BAD, Reader, declared

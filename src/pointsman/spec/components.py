@@ -10,7 +10,8 @@ from pointsman.base.errors import Misfit
 from pointsman.base.registry import Registry
 from pointsman.enrich.base import enrichers
 from pointsman.model.base import models
-from pointsman.spec.document import Common, Enrich, ModelSpec, Use, place_of
+from pointsman.spec.document import Enrich, ModelSpec, Use, place_of
+from pointsman.spec.keys import Common
 from pointsman.spec.later import COMPONENTS, STEP
 from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, build, declared, nearest

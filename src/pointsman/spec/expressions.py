@@ -9,7 +9,7 @@ from typing import Any
 from pointsman.cel.problems import ExpressionErrors, Problem
 from pointsman.cel.program import Program, Scope
 from pointsman.cel.program import compile as compile_cel
-from pointsman.spec.document import FIELD_TYPES
+from pointsman.spec.keys import FIELD_TYPES
 from pointsman.spec.node import Node
 from pointsman.spec.positions import locate
 from pointsman.spec.substitute import scrub

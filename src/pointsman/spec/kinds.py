@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pointsman.base import config as declarations
 from pointsman.base.config import Kind
-from pointsman.spec.document import Component
+from pointsman.spec.keys import Component
 from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, did_you_mean, nearest
 from pointsman.spec.unquoted import quoted
@@ -59,6 +59,8 @@ def _number(reader: Reader, kind: declarations.Number, node: Node) -> Any:
 
 
 def _within(reader: Reader, node: Node, value: float, low: float | None, high: float | None) -> Any:
+    if low is not None and low == high != value:
+        return reader.tell(node, "E205", f"{node.raw} is not {low}", f"write {low}")
     if low is not None and value < low:
         return reader.tell(node, "E205", f"{node.raw} is too small", f"write at least {low}")
     if high is not None and value > high:

@@ -11,7 +11,7 @@ from pointsman.base.config import Key, Kind
 from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.codes import CATALOGUE, CHAPTERS
 from pointsman.spec.components import REGISTRIES, SHORTHAND, available
-from pointsman.spec.document import Common, Component, Keys, Limits, RouteKeys, Source, Table, Write
+from pointsman.spec.keys import Common, Component, Keys, Limits, RouteKeys, Source, Table, Write
 from pointsman.spec.later import COMPONENTS, STEP, WORDS
 from pointsman.spec.read import declared
 from pointsman.spec.schema import ALSO_REQUIRED

@@ -9,8 +9,9 @@ from typing import Any
 
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
-from pointsman.spec.document import IDENTIFIER, Document, RouteKeys, Source, Table, Write
+from pointsman.spec.document import Document
 from pointsman.spec.expressions import ROOTS
+from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Table, Write
 from pointsman.spec.node import Node
 from pointsman.spec.read import Reader, declared
 
@@ -120,7 +121,7 @@ def routes(
             f"the last route, '{names[last]}', has a condition; nothing says what becomes of other events",
             "add unmatched: dead_letter or unmatched: skip, or a last route without when",
         )
-    if always is not None and "unmatched" in members:
+    if always is not None and "unmatched" in members and members["unmatched"].text in ("dead_letter", "skip"):
         reader.tell(
             members["unmatched"],
             "W223",

@@ -9,7 +9,7 @@ from typing import Any
 from pointsman.base import config as kinds
 from pointsman.base.config import Key, Kind
 from pointsman.spec.components import REGISTRIES, SHORTHAND, available
-from pointsman.spec.document import Common, Component, Keys
+from pointsman.spec.keys import Common, Component, Keys
 from pointsman.spec.later import STEP, WORDS
 from pointsman.spec.node import Node
 from pointsman.spec.place import File

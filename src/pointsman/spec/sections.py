@@ -10,18 +10,15 @@ from pointsman.base.errors import Finding
 from pointsman.spec import rules
 from pointsman.spec.components import read_enrich, read_model, read_use
 from pointsman.spec.digest import document_hash
-from pointsman.spec.document import (
+from pointsman.spec.document import Document, Enrich, ModelSpec, Route
+from pointsman.spec.keys import (
     FIELD_TYPES,
     IDENTIFIER,
     MODEL_NAME,
     Common,
-    Document,
-    Enrich,
     Keys,
     Limits,
-    ModelSpec,
     PythonCondition,
-    Route,
     RouteKeys,
     Source,
     Table,

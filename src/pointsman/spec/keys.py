@@ -1,0 +1,300 @@
+"""Every key of a document, declared once: what it may be, what it means, and which step brings it.
+
+Keys that later versions bring are declared here too, so that they are known and refused clearly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointsman.base.config import (
+    Anything,
+    Choice,
+    Duration,
+    Expression,
+    FileName,
+    Flag,
+    Kind,
+    ListOf,
+    MapOf,
+    Nested,
+    Number,
+    OneOf,
+    PythonName,
+    Text,
+    TopicName,
+    Whole,
+)
+from pointsman.base.config import key as declare  # some keys are called key
+from pointsman.cel.program import Program
+
+__all__ = [
+    "FIELD_TYPES",
+    "IDENTIFIER",
+    "MODEL_NAME",
+    "Common",
+    "Component",
+    "Keys",
+    "Limits",
+    "PythonCondition",
+    "RouteKeys",
+    "Source",
+    "Table",
+    "Write",
+]
+
+NAME = r"[a-z0-9][a-z0-9_-]*"
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
+FIELD_TYPES = ("string", "int", "double", "bool", "timestamp", "bytes", "list", "map", "dyn")
+
+
+@dataclass(frozen=True, slots=True)
+class Component(Kind):
+    """A map whose keys name a component of a registry and configure it, or the shorthand that stands for one.
+
+    Attributes:
+        role: `enricher`, `model` or `strategy`.
+    """
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where events come from and how they are read."""
+
+    topics: Sequence[str] = declare(
+        ListOf(TopicName(), least=1), "Topics to consume.", example="[transactions]"
+    )
+    key: Program | None = declare(
+        Expression("string"),
+        "What orders events and keys their decisions; absent, null or erring: the Kafka key.",
+        default=None,
+        example="user_id",
+    )
+    id: Program | None = declare(
+        Expression("string"),
+        "The event's id; absent, null or erring: topic-partition-offset.",
+        default=None,
+        example="txn_id",
+    )
+    time: Program | None = declare(
+        Expression("dyn"),
+        "The event's time, a timestamp or epoch milliseconds; absent, null or erring: the record's.",
+        default=None,
+        example="ts",
+    )
+    fields: Mapping[str, str] | None = declare(
+        MapOf(Choice(FIELD_TYPES), names="fields"),
+        "Fields of the event and their types; without it any bare name is a field.",
+        default=None,
+        example="{user_id: string, amount: double}",
+    )
+    format: str = declare(
+        Choice(("json", "text", "csv", "avro", "protobuf", "json_schema")),
+        "How the value is encoded.",
+        default="json",
+        example="json",
+    )
+    registry: Any = declare(
+        Anything(), "The Schema Registry of avro, protobuf and json_schema.", default=None, step=3
+    )
+    dedupe: Any = declare(Anything(), "Drops repeats of a key within a duration.", default=None, step=3)
+    max_ahead: float = declare(
+        Duration(), "Events dated further ahead of their record do not advance time.", default=3600.0, step=3
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows by key that expressions and look-ups read."""
+
+    file: Path | None = declare(
+        FileName(),
+        "A CSV, JSONL or Parquet file, read again when it changes.",
+        default=None,
+        example="customers.csv",
+    )
+    key: str | None = declare(Text(), "The column whose value names a row.", default=None, example="user_id")
+    topic: str | None = declare(TopicName(), "A compacted topic.", default=None, step=3)
+    python: str | None = declare(PythonName(), "A function from keys to rows.", default=None, step=3)
+    cache: Any = declare(Anything(), "How long a function's answers are kept.", default=None, step=3)
+    timeout: float | None = declare(Duration(), "How long a function may take.", default=None, step=3)
+    from_: Any = declare(Anything(), "The topic a derived table is computed from.", default=None, step=3)
+    window: Any = declare(Anything(), "The window of a derived table.", default=None, step=3)
+    stale_after: float | None = declare(
+        Duration(), "After this a derived row is absent.", default=None, step=3
+    )
+    scope: str | None = declare(Choice(("global", "partition")), "Who holds the rows.", default=None, step=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The keys every model has, whatever protocol reaches it; `defaults` gives them for all."""
+
+    inputs: Mapping[str, Program] | None = declare(
+        MapOf(Expression()),
+        "Name of each input and the expression of its value.",
+        default=None,
+        example="{amount: amount}",
+    )
+    outputs: Mapping[str, Program] | None = declare(
+        MapOf(Expression(over="reply")),
+        "Name of each output and the expression over `reply` of its value.",
+        default=None,
+        example='{score: "reply.score[0]"}',
+    )
+    version: str | None = declare(
+        OneOf((Text(), Whole())), "The version named in results.", default=None, example="3"
+    )
+    timeout: float = declare(Duration(), "How long one attempt may take.", default=1.0, example="50ms")
+    model: str | None = declare(Text(), "The model's name at its endpoint.", default=None, step=2)
+    endpoint: str | None = declare(Text(), "The endpoint that serves it.", default=None, step=2)
+    batch: Any = declare(Anything(), "Micro-batching: size and wait.", default=None, step=2)
+    retry: Any = declare(Anything(), "Attempts and budget.", default=None, step=2)
+    breaker: Any = declare(Anything(), "The circuit breaker.", default=None, step=2)
+    concurrency: Any = declare(Whole(1), "Calls under way at once.", default=None, step=2)
+    rate: Any = declare(Anything(), "Calls per second.", default=None, step=2)
+    fallback: Any = declare(Anything(), "Who answers when this model does not.", default=None, step=2)
+    require: Any = declare(Anything(), "Whether the model is eligible.", default=None, step=5)
+    quota: Any = declare(Anything(), "Events per span.", default=None, step=5)
+    cost: Any = declare(Anything(), "What one event costs.", default=None, step=5)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCondition:
+    """A condition written in Python: it takes a list of enriched events and returns a list of booleans."""
+
+    python: str = declare(PythonName(), "The function.", example='"rules:is_risky"')
+
+
+@dataclass(frozen=True, slots=True)
+class RouteKeys:
+    """The keys of one route; the first route whose condition is true decides."""
+
+    name: str | None = declare(
+        Text(), "The route's name, as decisions tell it.", default=None, example="singapore-large"
+    )
+    when: Any = declare(
+        OneOf((Expression("bool"), Nested(PythonCondition))),
+        "The condition; left out: always.",
+        default=None,
+        example='location == "Singapore" && amount > 1000',
+    )
+    on_error: str = declare(
+        Choice(("next", "match", "dead_letter")),
+        "What an error in the condition means: try the next route, take this one, or give the event up.",
+        default="next",
+        example="match",
+    )
+    use: Any = declare(
+        Component("strategy"),
+        "The model that answers, or a strategy that picks one.",
+        default=None,
+        example="baseline",
+    )
+    fallback: Any = declare(Anything(), "Who answers when the picked model does not.", default=None, step=2)
+    deadline: Any = declare(
+        Duration(), "Time for the whole event, from when it was polled.", default=None, step=2
+    )
+    table: Any = declare(FileName(), "A file whose rows become routes, standing here.", default=None, step=5)
+    columns: Any = declare(Anything(), "Which column of the table holds what.", default=None, step=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be under way at once."""
+
+    in_flight: int = declare(
+        Whole(1), "Events under way, per model and in all.", default=10_000, example="10000"
+    )
+    bytes: int = declare(
+        Whole(1024), "Bytes of events under way, and the largest single event, in all.", default=268_435_456
+    )
+    max_lag: Any = declare(Anything(), "What to do with lag over a number of events.", default=None, step=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Where decisions go and what they carry."""
+
+    decisions: str = declare(TopicName(), "The topic of decisions; `<p>.decisions` by default.", default="")
+    dead_letters: str = declare(
+        TopicName(), "The topic of dead letters; `<p>.dead-letters` by default.", default=""
+    )
+    headers: Sequence[str] = declare(
+        ListOf(Choice(("id", "model", "route", "policy", "traceparent", "source"))),
+        "Headers of a decision record; each costs time, so none by default.",
+        default=(),
+        example="[id, model]",
+    )
+    results: Any = declare(Anything(), "A topic for results alone.", default=None, step=2)
+    event: Any = declare(Anything(), "How much of the event a record carries.", default=None, step=2)
+    redact: Any = declare(Anything(), "Fields to drop, hash or mask.", default=None, step=2)
+    enriched: Any = declare(Anything(), "A topic for enriched events.", default=None, step=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a document."""
+
+    version: int = declare(Whole(1, 1), "The version of this format.", default=1, example="1")
+    pipeline: str = declare(
+        Text(NAME),
+        "The pipeline's name: the prefix of its topics, and its consumer group.",
+        example="payments",
+    )
+    profile: str = declare(
+        Choice(("throughput", "latency")),
+        "Whether the Kafka client waits to fill its batches.",
+        default="throughput",
+        example="throughput",
+    )
+    delivery: str = declare(
+        Choice(("at_least_once", "exactly_once")),
+        "What a crash may do: repeat decisions, or nothing.",
+        default="at_least_once",
+        example="at_least_once",
+    )
+    kafka: Mapping[str, str] = declare(
+        MapOf(OneOf((Text(), Number(), Flag()))),
+        "Any property of librdkafka; `group.id` defaults to the pipeline's name.",
+        default={},
+        example='{bootstrap.servers: "${KAFKA_BOOTSTRAP:-localhost:9092}"}',
+    )
+    source: Source = declare(Nested(Source), "Where events come from and how they are read.")
+    tables: Mapping[str, Table] = declare(MapOf(Nested(Table)), "Rows by key, by table name.", default={})
+    enrich: Any = declare(
+        MapOf(Component("enricher")),
+        "Metadata fields, added in this order; a later one may use an earlier one.",
+        default={},
+    )
+    endpoints: Any = declare(Anything(), "Servers whose models share limits.", default=None, step=2)
+    defaults: Common | None = declare(
+        Nested(Common), "Keys for every model that does not say otherwise.", default=None
+    )
+    models: Any = declare(MapOf(Component("model")), "The models, by name.")
+    routes: Any = declare(
+        ListOf(Nested(RouteKeys), least=1), "Which event goes to which model; the first true condition wins."
+    )
+    unmatched: str | None = declare(
+        Choice(("dead_letter", "skip")),
+        "What becomes of an event that no route takes; required where the last route has a condition.",
+        default=None,
+        example="dead_letter",
+    )
+    overrides: Any = declare(
+        Anything(), "Forced models, models switched off, holdouts.", default=None, step=5
+    )
+    limits: Limits | None = declare(Nested(Limits), "How much may be under way at once.", default=None)
+    write: Write | None = declare(Nested(Write), "Where decisions go and what they carry.", default=None)
+    policy: Any = declare(Anything(), "What policy versions from the topic may bring.", default=None, step=5)
+    alerts: Any = declare(Anything(), "Where alerts go besides their topic.", default=None, step=5)
+    feedback: Any = declare(Anything(), "Labels and rewards that come later.", default=None, step=6)
+    experiments: Any = declare(Anything(), "What is compared, and by which metric.", default=None, step=6)
+    drift: Any = declare(Anything(), "Which fields are watched for drift.", default=None, step=6)
+    retrain: Any = declare(Anything(), "When a model is trained anew.", default=None, step=6)
