@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pointsman.spec import kinds
+from pointsman.spec import check, kinds
 from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.components import REGISTRIES
 from pointsman.spec.expressions import Expressions
@@ -103,6 +104,29 @@ def test_a_declaration_is_whole(name: str, key: Any) -> None:
     reader = Reader(ROOT / "examples" / "payments", expressions, None, kinds.read)
     value = reader.read(key.kind, tree(f"x: {key.example}").members["x"])
     assert value is not BAD, (name, reader.findings)
+
+
+EXAMPLES = [(role, name) for role, registry in REGISTRIES.items() for name, _ in registry]
+
+
+@pytest.mark.parametrize(("role", "name"), EXAMPLES, ids="-".join)
+def test_the_example_of_a_component_is_right(tmp_path: Path, role: str, name: str) -> None:
+    """What the reference shows of a component stands in a document without a mistake."""
+    component: Any = REGISTRIES[role].get(name)
+    place = {
+        "enricher": "enrich: {x: %s}",
+        "model": "models: {x: %s}",
+        "strategy": "routes: [{name: x, use: %s}]",
+    }
+    folder = Path(shutil.copytree(ROOT / "examples" / "payments", tmp_path / "payments"))
+    overlay = folder / "overlay.yaml"
+    both = "{python: 'baseline:predict'}"
+    overlay.write_text(f"models: {{stable: {both}, candidate: {both}}}\n", "utf-8")
+    example = folder / "example.yaml"
+    example.write_text((place[role] % component.example()) + "\nsource: {fields: {spend: double}}\n", "utf-8")
+    found = check(folder / "pipeline.yaml", [overlay, example], {})
+
+    assert [finding for finding in found if finding.severity == "error"] == []
 
 
 RECORD: dict[str, Any] = {

@@ -62,7 +62,7 @@ class CaseKeys:
 
     name: str = declare(Text(), "What the case shows.", example="a large payment goes to the fraud model")
     event: Any = declare(
-        OneOf((MapOf(Anything()), Text(), Anything())),
+        Anything(),
         "The event: its JSON, or a text that is the record's value as it stands.",
         example="{user_id: U8723, location: Singapore, amount: 1020}",
     )
