@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from confluent_kafka import KafkaError, Producer
 from kafka import SILENT, Kafka, TopicFactory
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local import LocalBroker, service
+from pointsman.bus.local import broker as broker_module
 
 
 def test_what_is_written_can_be_read(broker: Kafka, topic: TopicFactory) -> None:
@@ -70,10 +72,30 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accents, blanks and commas are fine, also where the locale is not UTF-8."""
+    monkeypatch.setenv("LC_ALL", "C")
+    with LocalBroker(tmp_path / "Zoë, her data") as local:
+        kafka = Kafka(local.client_config)
+        kafka.create_topic("t")
+        kafka.produce("t", ["v"])
+        assert (tmp_path / "Zoë, her data" / "data" / "t-0").is_dir()
+
+
+def test_a_temporary_broker_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a folder of its own the broker's files go with it, after a failed start too."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with LocalBroker() as local:
+        assert local.log.is_relative_to(tmp_path)
+    with pytest.raises(EnvironmentFault, match="did not come up"):
+        LocalBroker().start(seconds=0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_without_room_is_named(tmp_path: Path) -> None:
     """What cannot be written ends with the path and what to do, not with a traceback."""
     (tmp_path / "b").write_text("a file where the folder should be")
-    with pytest.raises(EnvironmentFault, match=r"cannot write to .*b: .*POINTSMAN_CACHE"):
+    with pytest.raises(EnvironmentFault, match=r"cannot use .*b: .*POINTSMAN_CACHE"):
         LocalBroker(tmp_path / "b").start()
 
 
@@ -87,10 +109,21 @@ def test_a_taken_port_is_named() -> None:
             LocalBroker(port=port).start()
 
 
+def test_a_port_taken_in_between_is_given_up(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another broker was quicker on the chosen port, that one is not taken for ours: a new port is."""
+    taken = int(broker.bootstrap.partition(":")[2])
+    ports = iter([taken])
+    real = broker_module._free_port
+    monkeypatch.setattr(broker_module, "_free_port", lambda: next(ports, None) or real())
+    with LocalBroker() as local:
+        assert local.bootstrap != broker.bootstrap
+        Kafka(local.client_config).create_topic("t")
+
+
 def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     """Damaged data end the start with the last lines of Kafka's own log."""
     with LocalBroker(tmp_path / "b"):
         pass
     (tmp_path / "b" / "data" / "meta.properties").write_text("version=1\ncluster.id=\n")
-    with pytest.raises(EnvironmentFault, match=r"(?s)ended at once; its log .*meta.properties"):
+    with pytest.raises(EnvironmentFault, match=r"(?s)did not come up; its log .*meta.properties"):
         LocalBroker(tmp_path / "b").start()

@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "kafka").symlink_to(kafka)
     monkeypatch.setenv("POINTSMAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(service, "PREFERRED_PORT", 1)  # never free: tests do not take 9092
+    monkeypatch.setattr(service, "is_free", lambda _: False)  # tests do not take 9092
     yield tmp_path / "cache"
     service.stop()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 import os
 import shutil
 import signal
@@ -11,56 +9,31 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local.jars import KAFKA_VERSION, fetch_kafka
 from pointsman.bus.local.java import find_java
 from pointsman.bus.local.paths import exclusive, is_locked
+from pointsman.bus.local.process import Process, environment
 from pointsman.bus.local.server import Security, make_security, server_properties
+from pointsman.bus.local.state import State, read_state, write_state
 
-__all__ = ["LocalBroker", "State", "is_free", "read_state"]
+__all__ = ["LocalBroker", "is_free"]
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 30.0
 _FORMATTED = "formatted"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is known of the broker of a folder; kept there as broker.json.
-
-    Attributes:
-        pid: Of the Java process.
-        port: Where clients connect.
-        controller_port: Where the server talks to itself.
-        kafka: Kafka's version.
-        java: The program that runs it.
-        started_at: Epoch seconds.
-    """
-
-    pid: int
-    port: int
-    controller_port: int
-    kafka: str
-    java: str
-    started_at: float
-
-    @property
-    def bootstrap(self) -> str:
-        """The address for clients."""
-        return f"127.0.0.1:{self.port}"
 
 
 class LocalBroker:
     """One Kafka server and its folder.
 
     Args:
-        directory: Where data, settings and log live; a temporary folder that goes with the broker by default.
+        directory: Where data, settings and log live; by default a temporary folder that goes with the broker.
         port: Where clients connect; by default the last start's where that is free, else any.
         security: `scram-tls` makes clients log in by SCRAM-SHA-512 over TLS, and begins with empty data;
             None asks nothing of them.
@@ -69,7 +42,6 @@ class LocalBroker:
         quick: Whether the JVM compiles lightly: up a second or two sooner, slower under heavy load.
 
     Attributes:
-        bootstrap: The address for clients, once started.
         security: Users and certificate, once started with `scram-tls`.
         log: The server's own log.
     """
@@ -85,14 +57,15 @@ class LocalBroker:
         quick: bool = True,
     ) -> None:
         self._temporary = directory is None
-        self._directory = (directory or Path(tempfile.mkdtemp(prefix="pointsman-broker-"))).absolute()
+        self._directory = (
+            directory or Path(tempfile.gettempdir(), f"pointsman-{uuid.uuid4().hex}")
+        ).absolute()
         self._port = port
         self._secured = security is not None
         self._keep = keep and directory is not None
         self._detached = detached
         self._quick = quick
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._state: State | None = None
         self.security: Security | None = None
         self.log = self._directory / "server.log"
@@ -109,22 +82,18 @@ class LocalBroker:
     @property
     def bootstrap(self) -> str:
         """The address for clients."""
-        if self._state is None:
-            raise EnvironmentFault("the local broker has not been started")
-        return self._state.bootstrap
+        return self._started.bootstrap
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._started.pid
 
     @property
     def client_config(self) -> dict[str, str]:
         """The librdkafka properties with which a client may do everything."""
         login = self.security.client(self.security.admin) if self.security else {}
         return {"bootstrap.servers": self.bootstrap, **login}
-
-    @property
-    def pid(self) -> int:
-        """The process that serves."""
-        if self._state is None:
-            raise EnvironmentFault("the local broker has not been started")
-        return self._state.pid
 
     def start(
         self, progress: Callable[[str], None] = lambda _: None, *, seconds: float = _START_SECONDS
@@ -142,16 +111,23 @@ class LocalBroker:
         java = find_java()
         jars = fetch_kafka(progress)
         try:
+            self._directory.parent.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(mode=0o700, exist_ok=True)
             with exclusive(self._directory / "start.lock"):
-                self._start(java, jars)
-                self._wait_until_ready(seconds)
-        except OSError as error:
-            raise EnvironmentFault(
-                f"the local broker cannot use {self._directory}: {error.strerror or error}; "
-                "free some space or name another folder in POINTSMAN_CACHE"
-            ) from error
-        if self._detached:
-            self._let_go()
+                self._up(java, jars, seconds)
+        except BaseException as error:  # Ctrl-C too: what is half started is not left behind
+            self._end(signal.SIGKILL)
+            if self._temporary:
+                shutil.rmtree(self._directory, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise EnvironmentFault(
+                    f"the local broker cannot use {self._directory}: {error.strerror or error}; "
+                    "free some space or name another folder in POINTSMAN_CACHE"
+                ) from error
+            raise
+        if self._detached and self._process is not None:
+            self._process.let_go()
+            self._process = None
         return self
 
     def stop(self) -> None:
@@ -169,29 +145,53 @@ class LocalBroker:
         self._end(signal.SIGTERM)
         self.start()
 
-    def _start(self, java: Path, jars: Path) -> None:
+    @property
+    def _data(self) -> Path:
+        return self._directory / "data"
+
+    @property
+    def _started(self) -> State:
+        if self._state is None:
+            raise EnvironmentFault("the local broker was not started: call start() first")
+        return self._state
+
+    def _up(self, java: Path, jars: Path, seconds: float) -> None:
         if is_locked(self._data / ".lock"):
             raise EnvironmentFault(
                 f"a broker already runs on {self._directory}; stop it first with 'pointsman broker stop'"
             )
         last = self._state or read_state(self._directory)
+        for chances in (2, 1, 0):
+            self._launch(java, jars, last)
+            if self._answers(seconds):
+                return
+            said = _tail(self.log.read_text(errors="replace"))
+            self._end(signal.SIGKILL)
+            # Between choosing a port and listening on it another program may have taken it.
+            if "BindException" not in said or not chances:
+                raise EnvironmentFault(f"the local broker did not come up; its log {self.log} says: {said}")
+            last = None
+
+    def _launch(self, java: Path, jars: Path, last: State | None) -> None:
         port = self._choose_port(last)
         controller_port = last.controller_port if last and is_free(last.controller_port) else _free_port()
         if self._secured and self.security is None:
             self.security = make_security(self._directory, java)
             (self._directory / _FORMATTED).unlink(missing_ok=True)  # new users are made with new data
-        properties = self._directory / "server.properties"
-        properties.write_text(server_properties(self._data, port, controller_port, self.security))
+        properties = server_properties(port, controller_port, self.security)
+        (self._directory / "server.properties").write_text(properties)
         command = self._command(java, jars)
-        self._format(command, properties)
-        process = self._spawn([*command, "kafka.Kafka", str(properties)])
+        self._format(command)
+        self._process = Process(
+            [*command, "kafka.Kafka", "server.properties"],
+            self._directory,
+            self.log,
+            detached=self._detached,
+            remove=self._directory if self._temporary else None,
+        )
         started = round(time.time(), 3)
-        self._state = State(process.pid, port, controller_port, KAFKA_VERSION, str(java), started)
-        _write_state(self._directory, self._state)
-
-    @property
-    def _data(self) -> Path:
-        return self._directory / "data"
+        self._state = State(self._process.pid, port, controller_port, KAFKA_VERSION, str(java), started)
+        write_state(self._directory, self._state)
 
     def _choose_port(self, last: State | None) -> int:
         if self._port is None:
@@ -208,18 +208,21 @@ class LocalBroker:
         flags += [f"-Dorg.slf4j.simpleLogger.{setting}" for setting in logging]
         return [str(java), *flags, "-cp", f"{jars}{os.sep}*"]
 
-    def _format(self, command: list[str], properties: Path) -> None:
+    def _format(self, command: list[str]) -> None:
         """Lays out the data folder, once; what a killed attempt left is removed first."""
         done = self._directory / _FORMATTED
         if done.exists() and (self._data / "meta.properties").exists():
             return
         shutil.rmtree(self._data, ignore_errors=True)
-        arguments = ["-t", "pointsman-local-broker", "-c", str(properties)]
+        arguments = ["-t", uuid.uuid4().hex, "-c", "server.properties"]
         users = self.security.format_arguments() if self.security else []
         run = subprocess.run(
             [*command, "kafka.tools.StorageTool", "format", *arguments, *users],
+            cwd=self._directory,
+            env=environment(),
             capture_output=True,
             text=True,
+            errors="replace",
         )
         if run.returncode != 0:
             raise EnvironmentFault(
@@ -227,103 +230,22 @@ class LocalBroker:
             )
         done.touch()
 
-    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C is for the pipeline, which drains while the broker still answers.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        if not self._detached:
-            # The watcher's input ends when this process does, however it ends.
-            self._watcher = subprocess.Popen(
-                ["/bin/sh", "-c", f"read _; kill -9 {self._process.pid}"],
-                stdin=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            atexit.register(self.stop)
-        return self._process
-
-    def _wait_until_ready(self, seconds: float) -> None:
-        process, state = self._process, self._state
-        assert process is not None
-        assert state is not None
+    def _answers(self, seconds: float) -> bool:
+        """Waits until this server, and no other one on its port, serves groups; False where it does not."""
+        process = self._process
+        laid_out = (self._data / "meta.properties").read_text()
+        cluster = laid_out.partition("cluster.id=")[2].partition("\n")[0]
         deadline = time.monotonic() + seconds
-        while process.poll() is None and time.monotonic() < deadline:
-            if _accepts(state.port) and _serves_groups(self.client_config):
-                return
+        while process is not None and not process.ended() and time.monotonic() < deadline:
+            if _accepts(self._started.port) and _serves_groups(self.client_config, cluster):
+                return True
             time.sleep(0.02)
-        ended = process.poll() is not None
-        self._end(signal.SIGKILL)
-        what = "ended at once" if ended else f"did not answer within {seconds:.0f} s"
-        raise EnvironmentFault(
-            f"the local broker {what}; its log {self.log} says: {_tail(self.log.read_text(errors='replace'))}"
-        )
-
-    def _let_go(self) -> None:
-        """Forgets the server, which goes on by itself; Popen would warn that nobody waited for it."""
-        if self._process is not None:
-            self._process.returncode = 0
-        self._process = None
+        return False
 
     def _end(self, how: signal.Signals) -> None:
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None:
-            atexit.unregister(self.stop)
-            watcher.kill()
-            watcher.communicate()
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def read_state(directory: Path) -> State | None:
-    """Returns what the last start in `directory` left; None where there was none."""
-    try:
-        return State(**json.loads((directory / "broker.json").read_text("utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-
-
-def _write_state(directory: Path, state: State) -> None:
-    new = directory / "broker.json.new"
-    new.write_text(json.dumps(asdict(state)))
-    new.replace(directory / "broker.json")
-
-
-def _tail(text: str, lines: int = 12) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:]) or "(nothing)"
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _serves_groups(client_config: dict[str, str]) -> bool:
-    """Tells whether the group coordinator is up; asking makes it load.
-
-    A consumer that meets it while it loads would wait three seconds before it tries again.
-    """
-    from confluent_kafka import KafkaError, KafkaException
-    from confluent_kafka.admin import AdminClient
-
-    admin = AdminClient({**client_config, "log_level": 0})
-    try:
-        admin.describe_consumer_groups(["pointsman-warm-up"], request_timeout=5)["pointsman-warm-up"].result()
-    except KafkaException as error:
-        absent = error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND
-        return bool(absent)
-    return True
+        if process is not None:
+            process.end(how)
 
 
 def is_free(port: int) -> bool:
@@ -342,3 +264,34 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _serves_groups(client_config: dict[str, str], cluster: str) -> bool:
+    """Tells whether the group coordinator of `cluster` is up; asking makes it load.
+
+    A consumer that meets it while it loads would wait three seconds before it tries again.
+    """
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    admin: Any = AdminClient({**client_config, "log_level": 0})
+    try:
+        if admin.list_topics(timeout=5).cluster_id != cluster:
+            return False
+        admin.describe_consumer_groups(["pointsman-warm-up"], request_timeout=5)["pointsman-warm-up"].result()
+    except KafkaException as error:
+        absent = error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND
+        return bool(absent)
+    return True
+
+
+def _tail(text: str, lines: int = 12) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:]) or "(nothing)"

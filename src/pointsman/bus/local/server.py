@@ -123,14 +123,14 @@ def make_security(directory: Path, java: Path) -> Security:
     )
 
 
-def server_properties(data: Path, port: int, controller_port: int, security: Security | None) -> str:
-    """Returns the text of server.properties.
+def server_properties(port: int, controller_port: int, security: Security | None) -> str:
+    """Returns the text of server.properties; its paths are relative, so that the folder may have any name.
 
     With `security`, clients meet SASL over TLS; the broker's own connections use a second listener
     without it, on a port that the system picks and nobody is told.
     """
     voters = f"controller.quorum.voters=1@127.0.0.1:{controller_port}"
-    settings = [_SETTINGS, f"log.dirs={data}", voters]
+    settings = [_SETTINGS, "log.dirs=data", voters]
     controller = f"CONTROLLER://127.0.0.1:{controller_port}"
     if security is None:
         settings += [
@@ -146,7 +146,7 @@ def server_properties(data: Path, port: int, controller_port: int, security: Sec
             "listener.name.client.sasl.enabled.mechanisms=SCRAM-SHA-512",
             "listener.name.client.scram-sha-512.sasl.jaas.config="
             "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-            f"ssl.keystore.location={security.keystore}",
+            f"ssl.keystore.location={security.keystore.name}",
             f"ssl.keystore.password={security.store_password}",
             "ssl.keystore.type=PKCS12",
             "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.base.errors import EnvironmentFault
-from pointsman.bus.local.broker import LocalBroker, State, is_free, read_state
+from pointsman.bus.local.broker import LocalBroker, is_free
 from pointsman.bus.local.paths import cache_dir, exclusive, is_locked
+from pointsman.bus.local.state import State, read_state
 
 __all__ = ["PREFERRED_PORT", "Status", "start", "status", "stop"]
 
