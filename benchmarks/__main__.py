@@ -103,13 +103,17 @@ def throughput(bench: Bench) -> None:
 
 
 def routes(bench: Bench) -> None:
-    """10, 100 and 1,000 routes."""
-    count = max(COUNT // 4, 1)
-    found: dict[str, list[Usage]] = {}
+    """10 to 10,000 routes: CPU microseconds for each event, start-up taken off."""
+    found: dict[int, list[tuple[float, float]]] = {}
     for _ in range(ROUNDS):
-        for number in (10, 100, 1000):
-            found.setdefault(f"{number:,} routes", []).append(bench.pointsman(number, count))
-    _table(found, "10 routes", count)
+        for number in (10, 100, 1_000, 10_000):
+            start, whole = bench.pointsman(number, 1), bench.pointsman(number)
+            found.setdefault(number, []).append((start.cpu, (whole.cpu - start.cpu) / COUNT * 1e6))
+    print(f"\n{'routes':>8}{'start-up CPU-s':>16}{'µs an event':>14}{'ratio to 10':>14}")
+    for number, runs in found.items():
+        start_up, cost = (statistics.median(column) for column in zip(*runs, strict=True))
+        ratio = statistics.median(run[1] / ten[1] for run, ten in zip(runs, found[10], strict=True))
+        print(f"{number:8,}{start_up:16.2f}{cost:14.2f}{ratio:14.2f}")
 
 
 def _table(found: dict[str, list[Usage]], base: str, count: int) -> None:
