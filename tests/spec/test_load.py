@@ -171,6 +171,13 @@ def test_one_mistake_is_one_finding(
     assert told(found(tmp_path, BASE.replace(old, new))) == expected
 
 
+def test_a_key_at_the_wrong_place_is_told_its_own(tmp_path: Path) -> None:
+    """A key that exists elsewhere, most often for its indentation, is told where it belongs."""
+    (finding,) = found(tmp_path, f"{BASE}in_flight: 10\n")
+
+    assert (finding.code, finding.hint) == ("E201", "it stands under limits; check the indentation")
+
+
 def test_later_enrichers_see_earlier_ones_and_not_the_other_way_round(tmp_path: Path) -> None:
     """A metadata field is known to the expressions behind it."""
     right = f"{BASE}enrich:\n  a: amount > 1.0\n  b: a && metadata.a\n"

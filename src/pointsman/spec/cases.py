@@ -17,7 +17,7 @@ from pointsman.spec.document import Document
 from pointsman.spec.expressions import Expressions
 from pointsman.spec.load import read_file
 from pointsman.spec.node import Node
-from pointsman.spec.read import Reader, declared, did_you_mean
+from pointsman.spec.read import Reader, declared, did_you_mean, listed
 from pointsman.spec.yaml import parse
 
 __all__ = ["Case", "CaseKeys", "Stub", "WantKeys", "load_cases"]
@@ -223,7 +223,7 @@ def _want(reader: Reader, node: Node, document: Document) -> None:
     route = want.members.get("route") if want is not None else None
     names = [one.name for one in document.routes]
     if route is not None and route.shape == "scalar" and not route.empty and route.text not in names:
-        hint = did_you_mean(route.text, names, f"routes: {', '.join(names[:12])}")
+        hint = did_you_mean(route.text, names, listed("routes", names))
         reader.tell(route, "E219", f"no route is called {route.found}", hint)
 
 

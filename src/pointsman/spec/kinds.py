@@ -13,7 +13,7 @@ from pointsman.base import config as declarations
 from pointsman.base.config import Kind
 from pointsman.spec.keys import Component
 from pointsman.spec.node import Node
-from pointsman.spec.read import BAD, Reader, did_you_mean, nearest
+from pointsman.spec.read import BAD, Reader, did_you_mean, listed, nearest
 from pointsman.spec.unquoted import quoted
 
 __all__ = ["read"]
@@ -167,7 +167,7 @@ def _table(reader: Reader, _kind: declarations.TableName, node: Node) -> Any:
     known = reader.expressions.tables
     if node.text in known:
         return node.text
-    otherwise = f"tables: {', '.join(known)}" if known else "declare it under tables"
+    otherwise = listed("tables", known) or "declare it under tables"
     return reader.tell(
         node, "E218", f"no table is called {node.found}", did_you_mean(node.text, known, otherwise)
     )

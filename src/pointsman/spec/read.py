@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from pointsman.base.config import Key, Kind, keys_of
 from pointsman.base.errors import Finding
 from pointsman.spec.expressions import Expressions
+from pointsman.spec.keys import Limits, RouteKeys, Source, Write
 from pointsman.spec.later import STEP, WORDS
 from pointsman.spec.node import Node
 from pointsman.spec.place import Place
@@ -42,6 +43,13 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """The hint for a name that is not known."""
     near = nearest(name, known)
     return f"did you mean '{near}'?" if near else otherwise
+
+
+def listed(what: str, names: Iterable[str]) -> str:
+    """The first names there are, for a hint; empty where there are none."""
+    first = sorted(names)
+    more = f" and {len(first) - 12} more" if len(first) > 12 else ""
+    return f"{what}: {', '.join(first[:12])}{more}" if first else ""
 
 
 class Reader:
@@ -93,7 +101,7 @@ class Reader:
         """`name` where a model is called so; else a finding at `where`."""
         if self.models is None or name in self.models:
             return name
-        otherwise = f"models: {', '.join(sorted(self.models))}" if self.models else "declare it under models"
+        otherwise = listed("models", self.models) or "declare it under models"
         return self.tell(
             where, "E203", f"no model is called {where.found}", did_you_mean(name, self.models, otherwise)
         )
@@ -172,7 +180,9 @@ class Reader:
             if name in members:
                 continue
             now = [other for other, key in known.items() if key.step <= STEP]
-            hint = did_you_mean(name, known, f"known keys: {', '.join(now)}")
+            home = _HOMES.get(name)
+            elsewhere = f"it stands under {home}; check the indentation" if home else ""
+            hint = did_you_mean(name, known, elsewhere or f"known keys: {', '.join(now)}")
             self.tell(node.keys[name], "E201", f"'{name}' is not a key here", hint)
             near = nearest(name, known)
             if near in now and near not in node.members:
@@ -200,6 +210,13 @@ def _at(node: Node) -> tuple[str, int, int]:
     place = node.place
     return place.file, place.line, place.column
 
+
+_HOMES = {
+    name: section
+    for section, cls in {"write": Write, "limits": Limits, "routes": RouteKeys, "source": Source}.items()
+    for name in keys_of(cls)
+}
+"""Where a key stands that is found at the wrong place."""
 
 _declared: dict[type[Any], Mapping[str, Key]] = {}
 

@@ -25,6 +25,9 @@ _BLOCK = re.compile(
 )
 _FLOW_KEY = re.compile(rf"\s*{_KEY}\s*:(?=[\s\[{{\"'])\s*")
 _YAML_TAG = re.compile(r"!!(?:str|int|float|bool|null|map|seq|binary|timestamp|set|omap|pairs)\b")
+MOST_CHARACTERS = 20_000
+"""How far the end of a value is looked for."""
+
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -269,7 +272,7 @@ def _in_flow(file: File, text: str, start: int, stop: int) -> Mistake | None:
             found = _FLOW_KEY.match(text, index + 1, stop)
             if found and found.end() < stop:
                 first = found.end()
-                end = _extent(text, first, stop, flow=True)
+                end = _extent(text, first, min(stop, first + MOST_CHARACTERS), flow=True)
                 if end is None or end == first:
                     index = first
                     continue
