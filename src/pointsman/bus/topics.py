@@ -23,7 +23,13 @@ __all__ = [
 
 SECONDS: Final = 15.0
 _SOON: Final = 0.02
-_NO_LEADER_YET: Final = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART"}
+_NO_LEADER_YET: Final = {
+    "NOT_LEADER_FOR_PARTITION",
+    "LEADER_NOT_AVAILABLE",
+    "UNKNOWN_TOPIC_OR_PART",
+    "UNKNOWN_LEADER_EPOCH",
+    "FENCED_LEADER_EPOCH",
+}
 DEFAULT_LARGEST: Final = 1_000_000
 """Bytes of a record that any broker takes which was not told otherwise."""
 
