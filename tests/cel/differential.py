@@ -1,7 +1,8 @@
-"""Random expressions and events, evaluated by us and by the library: `python -m tests.cel.differential [N] [SEED]`.
+"""Random expressions and events, evaluated by us and by the library.
 
-The library is Google's C++ CEL, which parses and checks our texts but whose evaluator we do not use. Whatever it
-and we disagree on is printed, and is either a mistake of ours or stands in `explained`.
+`python -m tests.cel.differential [N] [SEED]` prints what differs. The library is Google's C++ CEL, which
+parses and checks our texts but whose evaluator we do not use. A difference is a mistake of ours, or stands
+in `explained`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,22 @@ WORLD = World(
 )
 TOLD = {**dict.fromkeys(FIELDS, "dyn"), "event": "map(string,dyn)"}
 
-STRINGS = ["", "a", "ab", "Singapore", "iOS", "é", "😀b", "A b", "1", "2.5", "true", "a,b,,c", " x\t", "banana"]
+STRINGS = [
+    "",
+    "a",
+    "ab",
+    "Singapore",
+    "iOS",
+    "é",
+    "😀b",
+    "A b",
+    "1",
+    "2.5",
+    "true",
+    "a,b,,c",
+    " x\t",
+    "banana",
+]
 INTS = [0, 1, -1, 2, 3, 5, 7, 100, -7, 2**31, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)]
 DOUBLES = [0.0, -0.0, 1.0, 1.5, -2.5, 100.0, 1e10, 1e-3, 2.0**53, 9.3e18, -9.3e18, 1e300, 2.0, 3.0]
 
@@ -94,7 +110,9 @@ class Draw:
             case "list":
                 return str(self.pick("[]", "[1, 2, 3]", '["a", "b"]', "[1.5, 2.0]", "[true]", "[[1], []]"))
             case "map":
-                return str(self.pick("{}", '{"a": 1}', '{"a": 1, "b": "x"}', "{1: 2}", "{true: 1}", "{1u: 2.0}"))
+                return str(
+                    self.pick("{}", '{"a": 1}', '{"a": 1, "b": "x"}', "{1: 2}", "{true: 1}", "{1u: 2.0}")
+                )
             case "optional":
                 return str(self.pick("optional.none()", "optional.of(1)", 'optional.of("a")', "event.?price"))
         return self.leaf(self.pick("bool", "int", "double", "string", "null", "list", "map", "uint"))
@@ -102,7 +120,9 @@ class Draw:
     # -- what gives a value of a type
 
     def a_bool(self, d: int) -> str:
-        kind = self.pick("int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "dyn", "dyn")
+        kind = self.pick(
+            "int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "dyn", "dyn"
+        )
         match self.chance.randrange(16):
             case 0 | 1:
                 op = self.pick("<", "<=", ">", ">=")
@@ -115,14 +135,17 @@ class Draw:
             case 5:
                 return f"({self.text('bool', d)} || {self.text('bool', d)})"
             case 6:
-                return f"({self.pick(*FIELDS)} {self.pick('<', '==', '>', '!=', '>=', '<=')} {self.leaf(kind)})"
+                return (
+                    f"({self.pick(*FIELDS)} {self.pick('<', '==', '>', '!=', '>=', '<=')} {self.leaf(kind)})"
+                )
             case 7:
                 return f"!{self.text('bool', d)}"
             case 8:
                 name = self.pick(*FIELDS, "absent")
                 return str(self.pick(f"has(event.{name})", f'("{name}" in event)', f"has(owner.{name})"))
             case 9:
-                return f"({self.text('dyn', d)} in {self.pick(self.text('list', d), self.text('map', d), 'items')})"
+                container = self.pick(self.text("list", d), self.text("map", d), "items")
+                return f"({self.text('dyn', d)} in {container})"
             case 10:
                 method = self.pick("startsWith", "endsWith", "contains")
                 return f"{self.text('string', d)}.{method}({self.text('string', d)})"
@@ -143,10 +166,16 @@ class Draw:
             case 3:
                 return f"size({self.text(self.pick('string', 'list', 'map', 'bytes', 'dyn'), d)})"
             case 4:
-                return f"int({self.text(self.pick('double', 'uint', 'string', 'int', 'dyn', 'timestamp'), d)})"
+                return (
+                    f"int({self.text(self.pick('double', 'uint', 'string', 'int', 'dyn', 'timestamp'), d)})"
+                )
             case 5:
-                part = self.pick("getHours", "getMinutes", "getFullYear", "getMonth", "getDayOfWeek", "getDayOfYear")
-                zone = self.pick("", '"Asia/Singapore"', '"America/New_York"', '"+05:30"', '"UTC"', '"-02:00"')
+                part = self.pick(
+                    "getHours", "getMinutes", "getFullYear", "getMonth", "getDayOfWeek", "getDayOfYear"
+                )
+                zone = self.pick(
+                    "", '"Asia/Singapore"', '"America/New_York"', '"+05:30"', '"UTC"', '"-02:00"'
+                )
                 return f"{self.text('timestamp', d)}.{part}({zone})"
             case 6:
                 return f"-({self.text('int', d)})"
@@ -165,7 +194,8 @@ class Draw:
             case 2:
                 return f"double({self.text(self.pick('int', 'uint', 'string', 'dyn'), d)})"
             case 3:
-                return f"math.{self.pick('ceil', 'floor', 'round', 'trunc', 'abs', 'sign')}({self.text('double', d)})"
+                name = self.pick("ceil", "floor", "round", "trunc", "abs", "sign")
+                return f"math.{name}({self.text('double', d)})"
         return self.choice("double", d)
 
     def a_string(self, d: int) -> str:
@@ -180,11 +210,13 @@ class Draw:
             case 4:
                 return f"{text}.substring({self.pick(0, 1, 2, -1)}{self.pick('', ', 1', ', 3')})"
             case 5:
-                return f"{text}.replace({self.text('string', d)}, {self.text('string', d)}{self.pick('', ', 1', ', 0')})"
+                limit = self.pick("", ", 1", ", 0")
+                return f"{text}.replace({self.text('string', d)}, {self.text('string', d)}{limit})"
             case 6:
                 return f"{text}.charAt({self.pick(0, 1, 5)})"
             case 7:
-                return f"{text}.split({quoted(self.pick(',', '', 'a', 'an'))}{self.pick('', ', 2', ', 0')}).join('-')"
+                between = quoted(self.pick(",", "", "a", "an"))
+                return f"{text}.split({between}{self.pick('', ', 2', ', 0')}).join('-')"
             case 8:
                 return f"strings.quote({text})"
             case 9:
@@ -192,10 +224,12 @@ class Draw:
         return self.choice("string", d)
 
     def a_bytes(self, d: int) -> str:
-        return str(self.pick(f"bytes({self.text('string', d)})", f"({self.leaf('bytes')} + {self.text('bytes', d)})"))
+        return str(
+            self.pick(f"bytes({self.text('string', d)})", f"({self.leaf('bytes')} + {self.text('bytes', d)})")
+        )
 
     def a_null(self, d: int) -> str:
-        return "null"
+        return f"({self.text('bool', d)} ? null : null)"
 
     def a_timestamp(self, d: int) -> str:
         op = self.pick("+", "-")
@@ -262,7 +296,9 @@ class Draw:
             case 3:
                 return f"{self.pick('owner', 'extra', 'event')}.{self.pick('a', 'b', 'age', 'absent')}"
             case 4:
-                return f"math.{self.pick('greatest', 'least')}({self.text('int', d)}, {self.text('double', d)})"
+                return (
+                    f"math.{self.pick('greatest', 'least')}({self.text('int', d)}, {self.text('double', d)})"
+                )
             case 5:
                 return f"cel.bind(b, {self.text('dyn', d)}, {self.bound(d)})"
             case 6:
@@ -322,7 +358,9 @@ def draw_event(chance: random.Random, *, wrong: bool) -> dict[str, Any]:
         if depth and chance.random() < 0.3:
             return [anything(depth - 1) for _ in range(chance.randrange(4))]
         if depth and chance.random() < 0.3:
-            return {key: anything(depth - 1) for key in chance.sample(["a", "b", "age", "i"], chance.randrange(2))}
+            return {
+                key: anything(depth - 1) for key in chance.sample(["a", "b", "age", "i"], chance.randrange(2))
+            }
         return scalar()
 
     plain = {
@@ -385,7 +423,10 @@ def theirs(value: Any) -> Any:
         case "LIST":
             return ("list", [theirs(element) for element in inside])
         case "MAP":
-            return ("map", sorted(((_key(key), theirs(content)) for key, content in inside.items()), key=repr))
+            return (
+                "map",
+                sorted(((_key(key), theirs(content)) for key, content in inside.items()), key=repr),
+            )
         case "DOUBLE":
             return ("double", "nan" if math.isnan(inside) else repr(inside))
         case "TIMESTAMP":
@@ -405,7 +446,7 @@ def theirs(value: Any) -> Any:
 
 
 def differences(text: str, event: dict[str, Any], *, wrong: bool) -> str | None:
-    """Returns how the evaluators differ; empty where they agree, None where the text is refused by the checker."""
+    """Returns how the evaluators differ; empty where they agree, None where the checker refuses the text."""
     try:
         tree = Checker(TOLD).check(text)
     except Rejected:
@@ -489,7 +530,9 @@ def run(count: int, seed: int) -> tuple[int, list[str]]:
     for _ in range(count):
         _keep_none()
         wrong = chance.random() < 0.2
-        kind = chance.choice(["bool", "bool", "bool", "int", "double", "string", "list", "map", "dyn", "optional"])
+        kind = chance.choice(
+            ["bool", "bool", "bool", "int", "double", "string", "list", "map", "dyn", "optional"]
+        )
         text = Draw(chance).text(kind, chance.choice([1, 2, 2, 3, 4]))
         if kind == "optional":  # the library's binding cannot hand one over
             text = f"{text}.orValue('none')"

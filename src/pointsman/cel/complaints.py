@@ -73,11 +73,11 @@ def translate(
         problem = _Complaint(text, max(offset, 0), names).problem(words)
         if problem is not None:
             problems.append(problem)
-        if "Syntax error" in words:
+        if "Syntax error" in words or "recursion" in words:
             break  # what follows the first is mostly its consequence
     if any(problem.code == "E302" and problem.message.endswith(_MISCALLED) for problem in problems):
         problems = [problem for problem in problems if problem.code != "E301"]  # a macro's own names
-    return problems
+    return problems or [Problem(0, 1, "E300", "the expression cannot be read")]
 
 
 _MISCALLED: Final = "is not called like this"
@@ -129,6 +129,8 @@ class _Complaint:
             hint = f"no bracket is open that this '{what}' could close"
         elif what == ":":
             hint = "a slice is x.substring(1, 2); a condition is 'c ? a : b'"
+        elif what[:1] == "." and what[1:].isalpha():
+            hint = f'a member of this name is reached as x["{what[1:]}"]'
         elif what == "for":
             hint = "write items.map(i, …) or items.filter(i, …) in place of a comprehension"
         elif what[0].isalnum() or what[0] in "_'\"":
@@ -162,7 +164,7 @@ class _Complaint:
     # -- names
 
     def undeclared(self, name: str) -> Problem | None:
-        if name in NAMESPACES:
+        if name in NAMESPACES and self.text.startswith(f"{name}.", self.offset):
             return None  # `optional.of()`: the function is complained about as well
         at = self.text.rfind(name, 0, self.offset + len(name))
         if self.text[self.offset : self.offset + 1] == "(":
@@ -229,12 +231,15 @@ _USES: Final = {
 }
 
 
+_ANY: Final = "value of any type"
+
+
 def _plain(kind: str) -> str:
     """Returns the library's name of a type as we say it."""
     kind = kind.strip().removeprefix("wrapper(").rstrip(")") if kind.startswith("wrapper(") else kind.strip()
     kind = kind.partition("(")[0].partition("<")[0]
     kind = kind.removeprefix("google.protobuf.").removesuffix("_type").lower()
-    return "value of any type" if kind == "dyn" else kind
+    return _ANY if kind == "dyn" else kind
 
 
 def _split(kinds: str) -> list[str]:
@@ -275,9 +280,10 @@ def clash(function: str, kinds: list[str]) -> tuple[str, str, str]:
             return "E302", "a string has no %", 'write "%s and %d".format([a, b])'
         return "E302", f"% takes two ints, not {' and '.join(map(_an, kinds))}", "write int(x) % 2"
     if function in ("_&&_", "_||_", "!_", "_?_:_"):
-        if function == "_?_:_" and kinds[0] == "bool":
+        known = [kind for kind in kinds if kind not in ("bool", _ANY)]
+        if function == "_?_:_" and kinds[0] in ("bool", _ANY):
             return "E302", "the two results of '? :' have different types", "write dyn(a) if both are meant"
-        wrong = next((kind for kind in kinds if kind != "bool"), kinds[0])
+        wrong = known[0] if known else kinds[0]
         hint = "write x != 0" if wrong in numbers else 'write x != ""' if wrong == "string" else ""
         return "E302", f"a condition is a bool, not {_an(wrong)}", hint
     if function == "@in":

@@ -238,9 +238,10 @@ def _check(text: str, scope: Scope) -> tuple[Tree, World]:
     world = scope.world
     if scope.open is not None and any("undeclared" in words for _, words in refused.complaints):
         known = {*scope.names, *NAMESPACES, *TYPES, *CONSTANTS}
-        fresh = {name: (scope.open, name) for name in names_in(Checker(scope.names).parse(text)) - known}
-        world = World(world.variables, world.members, {**world.aliases, **fresh})
         try:
+            free = names_in(Checker(scope.names).parse(text)) - known
+            fresh = {name: (scope.open, name) for name in free}
+            world = World(world.variables, world.members, {**world.aliases, **fresh})
             return Checker({**scope.names, **dict.fromkeys(fresh, "dyn")}).check(text), world
         except Rejected as rejected:
             refused = rejected

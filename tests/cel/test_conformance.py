@@ -1,0 +1,55 @@
+"""The public specification's cases, where they are at hand, and our own table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pointsman.cel.conformance import ODD, OFFERED, judge, main
+
+OWN = Path(__file__).with_name("cases.jsonl")
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "cel" / "conformance.jsonl"
+NAMED = {"ext:optional", "ext:string", "ext:math", "ext:encoders", "ext:bindings"}
+
+
+def cases(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("case", cases(OWN), ids=lambda case: f"{case['section']}-{case['name']}")
+def test_our_own_cases(case):
+    """Each case of our own table gives what it says, fast and exact."""
+    assert not set(case["needs"]) <= OFFERED or judge(case) == ""
+
+
+@pytest.mark.skipif(
+    not SHARED.exists(), reason="the specification's cases are handed over beside the checkout"
+)
+def test_the_specification_passes():
+    """99 % of the core and 95 % of the extensions we name pass; what else fails is listed with its reason."""
+    core = [case for case in cases(SHARED) if not case["needs"]]
+    named = [case for case in cases(SHARED) if case["needs"] and set(case["needs"]) <= NAMED]
+
+    failed = [case for case in core + named if judge(case)]
+
+    assert {f"{case['file']}/{case['section']}/{case['name']}" for case in failed} <= set(ODD)
+    assert sum(case in core for case in failed) <= 0.01 * len(core)
+    assert sum(case in named for case in failed) <= 0.05 * len(named)
+
+
+def test_the_runner_counts_and_lists(capsys):
+    """The last line has the three counts; what is listed has its reason; nothing failed is exit code 0."""
+    assert main([str(OWN)]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{len(cases(OWN)) - 1} passed, 0 failed, 1 listed"
+    assert "the network extension is not offered" in lines[-2]
+
+
+def test_a_failed_case_is_shown(tmp_path, capsys):
+    """A case that fails is printed with what it gave, and the exit code is 1."""
+    wrong = cases(OWN)[0] | {"expected_value": {"t": "int", "v": 99}}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(wrong))
+
+    assert main([str(tmp_path / "cases.jsonl")]) == 1
+    assert "gave -3, not 99 (int)" in capsys.readouterr().out
