@@ -168,9 +168,17 @@ class ModelRefused(ModelError):
 
 
 class ModelOverloaded(ModelError):
-    """The model, or the cap in front of it, is full."""
+    """The model, or the cap in front of it, is full.
+
+    Attributes:
+        retry_after: Seconds after which the server asked to be tried again; None where it did not say.
+    """
 
     failure = "overloaded"
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class InvalidInput(ModelError):
