@@ -116,6 +116,7 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         ('a: "\\q"\n', "E102", 1, 5),
         ("a: [1, 2\nb: 3\n", "E102", 1, 4),
         ("a: b\n  c: d\n", "E102", 2, 4),
+        ("a: b\nc\r\n", "E102", 2, 1),
     ],
 )
 def test_what_yaml_refuses_is_told_where_it_stands(text: str, code: str, line: int, column: int) -> None:

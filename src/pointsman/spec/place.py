@@ -79,6 +79,7 @@ class File:
         """The place of [start, end), cut at the end of its first line."""
         line = self.line_of(start)
         begin, stop = self.bounds(line)
+        start = min(start, stop)
         length = max(1, min(start + 1 if end is None else end, stop) - start)
         return Place(self.name, line, start - begin + 1, length)
 

@@ -36,6 +36,8 @@ def _said(file: File, error: yaml.MarkedYAMLError, index: int, flow: int | None)
     if any(words in problem for words in _INDENTATION):
         message = "this line does not fit the indentation of the lines above it"
         return index, message, "give keys of one map the same indentation"
+    if "expected ':'" in problem and error.context_mark:
+        return error.context_mark.index, "this line is no 'key: value'", "write ': ' behind the key"
     if "flow" in context and error.context_mark:
         start = error.context_mark.index if flow is None or "node" not in context else flow
         opened = file.text[start : start + 1]
