@@ -31,6 +31,7 @@ __all__ = [
     "Number",
     "OneOf",
     "PythonName",
+    "Secret",
     "Share",
     "TableName",
     "Text",
@@ -50,6 +51,14 @@ class Text(Kind):
     """A literal string, such as `transactions`."""
 
     pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret(Kind):
+    """A text that nobody should read, such as a password; read as a `base.secret.Hidden`.
+
+    It should come from `${…}`: one that stands in the document itself is warned of.
+    """
 
 
 @dataclass(frozen=True, slots=True)
