@@ -19,12 +19,16 @@ DEAD_LETTER_REASONS: Final = {
     "unmatched": "no route's condition was true and unmatched is dead_letter",
     "rule_error": "a route's condition erred and its on_error is dead_letter",
     "model_failed": "the chosen model did not answer; a decision with the same id says failed",
+    "expired": "the deadline passed before a model answered; a decision with the same id says expired",
     "internal": "deciding it raised where nothing may; a fault of Pointsman worth a report",
     "unwritable": "the decision record could not be written: it is larger than its topic allows",
 }
 
 STATUSES: Final = {
     "ok": "the chosen model answered",
+    "fallback": "another model, or a constant, answered in place of the chosen one",
+    "dispatched": "the event was handed to a model that does not reply",
+    "expired": "the deadline passed and there is no constant to fall back to; a dead letter keeps the event",
     "failed": "no model answered; a dead letter with the same id keeps the event",
 }
 

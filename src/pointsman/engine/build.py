@@ -11,7 +11,7 @@ from pointsman.codec.base import codecs
 from pointsman.engine.codegen import Code, Slots
 from pointsman.engine.generate import generate
 from pointsman.engine.parts import Parts
-from pointsman.engine.policy import ModelPlan, Policy, RoutePlan, encode
+from pointsman.engine.policy import Constant, Groups, ModelPlan, Policy, RoutePlan, encode
 from pointsman.enrich.base import Enricher, enrichers
 from pointsman.spec.document import Document, ModelSpec, Route
 from pointsman.strategy.base import Strategy, strategies
@@ -45,6 +45,7 @@ def build(
     made: list[tuple[str, Enricher]] = [
         (spec.field, enrichers.get(spec.enricher).from_config(spec.config)) for spec in doc.enrich
     ]
+    groups = Groups(routes, models)
     tables = tuple(doc.tables)
     programs = list(_programs(doc, models, routes, [enricher for _, enricher in made]))
     slots = Slots.of(programs, [name for name, _ in made], tables)
@@ -55,7 +56,7 @@ def build(
         time=doc.source.time,
         enrichers=made,
         routes=routes,
-        models=models,
+        groups=groups,
         version=doc.policy,
         tables=tables,
         decoder=decoder,
@@ -67,6 +68,7 @@ def build(
         version=doc.policy,
         pipeline=doc.pipeline,
         models=models,
+        groups=tuple(groups),
         routes=routes,
         enrichers=tuple(made),
         tables=tables,
@@ -98,7 +100,15 @@ def _model(number: int, spec: ModelSpec, found: str | None) -> ModelPlan:
         context=_mapped(outputs) is _by_context,
         opened=b'{"status":"ok","model":%b,"output":' % name,
         closed=closed,
+        fallback=_chain(getattr(spec.common, "fallback", None)) or (),
     )
+
+
+def _chain(named: Sequence[Any] | None) -> tuple[str | Constant, ...] | None:
+    """A fallback chain: names of models, and constants as the JSON they answer with."""
+    if named is None:
+        return None
+    return tuple(stop if isinstance(stop, str) else Constant(encode(stop.output)) for stop in named)
 
 
 def _mapped(outputs: tuple[tuple[str, Program], ...] | None) -> Callable[[Any], dict[str, Any]] | None:
@@ -136,6 +146,8 @@ def _route(
         on_error=route.on_error,
         strategy=wrap(strategy),
         unit=getattr(route.use.config, "unit", None),
+        fallback=_chain(getattr(route, "fallback", None)),
+        deadline=getattr(route, "deadline", None),
     )
 
 

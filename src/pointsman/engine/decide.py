@@ -14,28 +14,60 @@ from pointsman.engine.support import Errors, known
 from pointsman.enrich.base import Tables
 from pointsman.model.base import Row
 
-__all__ = ["Call", "Decided", "decide"]
+__all__ = ["Call", "Decided", "Kept", "decide"]
+
+
+class Kept:
+    """What is remembered of an event whose outputs read it, or that another model may have to answer.
+
+    Attributes:
+        lane: Its route and choice; `lane.rest` is who may still be asked.
+        names: What expressions see.
+        next: Who of `lane.rest` is asked next.
+        history: The attempts made so far, as in `result.attempts`.
+    """
+
+    __slots__ = ("history", "lane", "names", "next")
+
+    def __init__(self, lane: Lane, names: dict[str, Any]) -> None:
+        self.lane = lane
+        self.names = names
+        self.next = 0
+        self.history: list[dict[str, Any]] = []
 
 
 class Call:
-    """One model's part of a batch, as columns of equal length.
+    """Events of a batch that one model has to answer, as columns of equal length.
 
     Attributes:
         plan: The model's part of the policy.
+        deadline: Seconds from the moment the batch was polled; None: no bound.
+        first: Whether the model is the chosen one; else it stands in for one that did not answer.
         indices: Which events of the batch.
         rows: Their inputs; `ready` leaves out those that are an InvalidInput already.
         heads: Their decision records up to the result.
-        context: What outputs that read more than the reply see; empty where none does.
+        kept: What is remembered of each event; empty where that is not needed.
     """
 
-    __slots__ = ("context", "heads", "indices", "plan", "rows")
+    __slots__ = ("deadline", "first", "heads", "indices", "kept", "plan", "rows")
 
-    def __init__(self, plan: ModelPlan) -> None:
+    def __init__(self, plan: ModelPlan, deadline: float | None = None, *, first: bool = True) -> None:
         self.plan = plan
+        self.deadline = deadline
+        self.first = first
         self.indices: list[int] = []
         self.rows: list[Row | InvalidInput] = []
         self.heads: list[bytes] = []
-        self.context: list[dict[str, Any]] = []
+        self.kept: list[Kept] = []
+
+    def part(self, places: Sequence[int]) -> Call:
+        """The events at `places` as a call of their own."""
+        part = Call(self.plan, self.deadline, first=self.first)
+        part.indices = [self.indices[place] for place in places]
+        part.rows = [self.rows[place] for place in places]
+        part.heads = [self.heads[place] for place in places]
+        part.kept = [self.kept[place] for place in places] if self.kept else []
+        return part
 
     @property
     def model(self) -> str:
@@ -72,7 +104,7 @@ class Decided:
     """
 
     __slots__ = (
-        "_by_model", "_policy", "batch", "calls", "dead", "defaulted", "errors", "failures", "keys", "lanes",
+        "_calls", "_policy", "batch", "calls", "dead", "defaulted", "errors", "failures", "keys", "lanes",
         "skipped", "statuses", "values",
     )  # fmt: skip
 
@@ -89,7 +121,7 @@ class Decided:
         self.errors: Counter[str] = Counter()
         self.defaulted: Counter[str] = Counter()
         self._policy = policy
-        self._by_model = [Call(plan) for plan in policy.models]
+        self._calls = [Call(group.model, group.deadline) for group in policy.groups]
 
     @property
     def routes(self) -> Counter[str]:
@@ -107,8 +139,8 @@ class Decided:
     # What generated code calls; each returns None so that it can stand for "no lane".
 
     def call(self, number: int) -> Call:
-        """The part of model `number`."""
-        return self._by_model[number]
+        """The call of group `number`."""
+        return self._calls[number]
 
     def reject(self, batch: Batch, index: int, error: RecordError) -> None:
         """The record cannot be used."""
@@ -158,5 +190,5 @@ def decide(batch: Batch, tables: Tables, policy: Policy) -> Decided:
     """
     out = Decided(batch, policy)
     policy.decide(batch, out, tables)
-    out.calls = [call for call in out._by_model if call.indices]
+    out.calls = [call for call in out._calls if call.indices]
     return out

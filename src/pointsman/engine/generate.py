@@ -31,6 +31,7 @@ import msgspec
 from pointsman.base.errors import RecordError
 from pointsman.cel.values import MISSING, Timestamp
 from pointsman.engine import support
+from pointsman.engine.decide import Kept
 from pointsman.engine.parts import Parts
 from pointsman.engine.policy import encode
 from pointsman.engine.routing import write_routes
@@ -49,6 +50,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             "HEAD": HEAD,
             "MISSING": MISSING,
             "RecordError": RecordError,
+            "Kept": Kept,
             "Timestamp": Timestamp,
             "decode": parts.decoder.decode,
             "fast": parts.decoder.fast,
@@ -93,15 +95,15 @@ def _prologue(parts: Parts) -> None:
     for n, (_, enricher) in enumerate(parts.enrichers):
         code.bind(f"bind{n}", enricher.bind)
         code.write(f"enrich{n} = bind{n}(tables)")
-    for model in parts.models:
-        n = model.number
+    for group in parts.groups:
+        n = group.number
         code.write(
             f"call{n} = out.call({n})",
             f"index{n}, rows{n} = call{n}.indices.append, call{n}.rows.append",
             f"heads{n} = call{n}.heads.append",
         )
-        if model.context:
-            code.write(f"context{n} = call{n}.context.append")
+        if group.keeps:
+            code.write(f"keep{n} = call{n}.kept.append")
 
 
 def _decode(parts: Parts) -> None:
@@ -210,10 +212,10 @@ def _record(parts: Parts) -> None:
 def _rows(parts: Parts) -> None:
     """What the lane's model gets of the event."""
     code, write = parts.code, parts.code.write
-    write("number = lane.model.number")
-    for model in parts.models:
-        n = model.number
-        with write.block(f"{'if' if model is parts.models[0] else 'elif'} number == {n}:"):
+    write("number = lane.group.number")
+    for group in parts.groups:
+        n, model = group.number, group.model
+        with write.block(f"{'if' if n == 0 else 'elif'} number == {n}:"):
             if model.inputs is None:
                 write(f"row = {parts.enriched()}")
             else:
@@ -222,6 +224,6 @@ def _rows(parts: Parts) -> None:
                 exact = "row = (" + "".join(f"{x.exact or x.fast}, " for x in inlines) + ")"
                 failed = [f"row = input_error({model.name!r}, x)"]
                 write(*code.guarded(fast, exact if any(x.exact for x in inlines) else None, failed))
-            if model.context:
-                write(f"context{n}({parts.context()})")
+            if group.keeps:
+                write(f"keep{n}(Kept(lane, {parts.context()}))")
             write(f"index{n}(i)", f"rows{n}(row)", f"heads{n}(head)")

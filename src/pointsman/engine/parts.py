@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pointsman.cel.program import Program
 from pointsman.codec.base import EventDecoder
 from pointsman.engine.codegen import Code
-from pointsman.engine.policy import Lanes, ModelPlan, RoutePlan
+from pointsman.engine.policy import Groups, Lanes, RoutePlan
 from pointsman.enrich.base import Enricher
 
 __all__ = ["Parts"]
@@ -31,7 +31,7 @@ class Parts:
     time: Program | None
     enrichers: Sequence[tuple[str, Enricher]]
     routes: Sequence[RoutePlan]
-    models: Sequence[ModelPlan]
+    groups: Groups
     version: str
     tables: Sequence[str]
     decoder: EventDecoder
@@ -40,7 +40,7 @@ class Parts:
 
     def lanes(self, route: RoutePlan, reason: str) -> Lanes:
         """The lanes of `route` for `reason`."""
-        return Lanes(route, reason, {model.name: model for model in self.models}, self.version)
+        return Lanes(route, reason, self.groups, self.version)
 
     def enriched(self) -> str:
         """The text of the enriched event, as Python hooks are handed it."""

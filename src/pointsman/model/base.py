@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
 
 from pointsman.base.errors import ModelError
 from pointsman.base.registry import Registry
 
-__all__ = ["CommonKeys", "Model", "Row", "models"]
+__all__ = ["DISPATCHED", "CommonKeys", "Costed", "Dispatched", "Model", "Row", "models"]
 
 Row = tuple[Any, ...] | dict[str, Any]
 """One event's inputs: values in the order of the input names, or the enriched event where no inputs are
 named."""
+
+
+class Dispatched:
+    """The class of `DISPATCHED`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "DISPATCHED"
+
+
+DISPATCHED: Final = Dispatched()
+"""The reply of a model that was handed the event and does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costed:
+    """A reply whose protocol says what it cost.
+
+    Attributes:
+        cost: In the unit of the model's prices, for this one event.
+    """
+
+    reply: Any
+    cost: float
 
 
 class CommonKeys(Protocol):
