@@ -1,0 +1,213 @@
+"""gRPC channels: one for each endpoint, with its TLS and credentials, and what its statuses mean to us."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pointsman.base.errors import (
+    InvalidInput,
+    InvalidReply,
+    Misfit,
+    MissingExtra,
+    ModelError,
+    ModelInternal,
+    ModelOverloaded,
+    ModelRefused,
+    ModelTimeout,
+)
+from pointsman.model.endpoint import Endpoint
+
+__all__ = ["LARGEST", "Channel", "channel_of"]
+
+LARGEST: Final = 64 << 20
+"""Bytes of the largest message that is sent or taken."""
+
+_OPTIONS: Final = (
+    ("grpc.enable_retries", 0),  # the guard's retry loop is the only one
+    ("grpc.service_config_disable_resolution", 1),  # nor does a DNS record bring one
+    ("grpc.max_send_message_length", LARGEST),
+    ("grpc.max_receive_message_length", LARGEST),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),  # also bounds how long one connection attempt takes
+    ("grpc.max_reconnect_backoff_ms", 1000),  # a server that came back is found within a second
+    ("grpc.use_local_subchannel_pool", 1),  # two endpoints never share a connection
+    ("grpc.enable_http_proxy", 0),  # as for HTTP: a proxy in the environment is not obeyed
+)
+
+_SILENT: Final = 8
+"""Calls in a row that time out without an answer between them, after which the connection is made anew: a
+peer that vanished without a word would otherwise hold it for the quarter of an hour that TCP tries."""
+
+_CLASSES: Final[Mapping[str, type[ModelError]]] = {
+    "CANCELLED": ModelRefused,
+    "INVALID_ARGUMENT": InvalidInput,
+    "OUT_OF_RANGE": InvalidInput,
+    "DEADLINE_EXCEEDED": ModelTimeout,
+    "NOT_FOUND": ModelRefused,
+    "PERMISSION_DENIED": ModelRefused,
+    "UNAUTHENTICATED": ModelRefused,
+    "UNIMPLEMENTED": ModelRefused,
+    "UNAVAILABLE": ModelRefused,
+    "FAILED_PRECONDITION": ModelRefused,
+    "RESOURCE_EXHAUSTED": ModelOverloaded,
+}
+"""What a status means; INTERNAL, UNKNOWN, ABORTED, DATA_LOSS and whatever is new are ModelInternal."""
+
+
+class Channel:
+    """Calls unary methods of one endpoint over one HTTP/2 connection, bytes to bytes.
+
+    Made without I/O; connects at the first call, in the event loop of that call, and after a failure again at
+    most a second later.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Raises:
+        Misfit: gRPC cannot do what the endpoint's TLS asks for.
+        MissingExtra: grpcio is not installed.
+        """
+        try:
+            import grpc.aio
+        except ModuleNotFoundError:
+            raise MissingExtra("a model behind gRPC", "grpc") from None
+        self._grpc = grpc
+        self._endpoint = endpoint
+        self._credentials = _credentials(grpc, endpoint) if endpoint.secure else None
+        name = endpoint.tls.server_name
+        self._options = (*_OPTIONS, ("grpc.ssl_target_name_override", name)) if name else _OPTIONS
+        self._channel: Any = None
+        self._methods: dict[str, Any] = {}
+        self._unanswered = 0
+        self._leaving: set[asyncio.Task[Any]] = set()
+
+    async def unary(self, method: str, request: bytes, timeout: float, trace: Mapping[str, str]) -> bytes:
+        """One call.
+
+        Args:
+            method: Such as `/inference.GRPCInferenceService/ModelInfer`.
+            request: The serialized message.
+            timeout: Seconds; the server is told too.
+            trace: Metadata to forward.
+
+        Raises:
+            ModelError: It failed; the class says how.
+        """
+        auth = await self._endpoint.auth.headers(self._endpoint)
+        metadata = [(name.lower(), value) for name, value in (*auth.items(), *trace.items())]
+        try:
+            reply: bytes = await self._method(method)(request, timeout=timeout, metadata=metadata)
+        except self._grpc.aio.AioRpcError as error:
+            if error.code() is self._grpc.StatusCode.UNAUTHENTICATED:
+                self._endpoint.auth.refused(auth)
+            failed = _error(error, self._endpoint.scrub)
+            self._answered(not (isinstance(failed, ModelTimeout) and not error.initial_metadata()))
+            raise failed from None
+        except self._grpc.aio.UsageError as error:  # closed while calls were under way
+            raise ModelRefused(f"the channel is closed: {error}") from None
+        self._unanswered = 0
+        return reply
+
+    def _method(self, name: str) -> Any:
+        """The callable of a method, on the channel of now."""
+        if self._channel is None:
+            if self._credentials is None:
+                self._channel = self._grpc.aio.insecure_channel(self._endpoint.target, self._options)
+            else:
+                self._channel = self._grpc.aio.secure_channel(
+                    self._endpoint.target, self._credentials, self._options
+                )
+        call = self._methods.get(name)
+        if call is None:
+            call = self._methods[name] = self._channel.unary_unary(name)
+        return call
+
+    def _answered(self, heard: bool) -> None:
+        """Counts calls that heard nothing; after too many, the next call connects anew."""
+        self._unanswered = 0 if heard else self._unanswered + 1
+        if self._unanswered >= _SILENT and self._channel is not None:
+            old, self._channel, self._methods, self._unanswered = self._channel, None, {}, 0
+            task = asyncio.get_running_loop().create_task(old.close(60))  # what is under way may still end
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def close(self) -> None:
+        """Ends the connection and what is under way on it."""
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        channel, self._channel, self._methods = self._channel, None, {}
+        if channel is not None:
+            await channel.close(None)
+
+
+def channel_of(endpoint: Endpoint) -> Channel:
+    """The one channel of an endpoint, which all its models share, and which closes with it.
+
+    Raises:
+        Misfit: gRPC cannot do what the endpoint's TLS asks for.
+        MissingExtra: grpcio is not installed.
+    """
+    channel: Channel = endpoint.shared("grpc", lambda: Channel(endpoint))
+    return channel
+
+
+def _credentials(grpc: Any, endpoint: Endpoint) -> Any:
+    """How the server is verified and what it is shown."""
+    tls = endpoint.tls
+    if not tls.verify:
+        hint = "give its certificate, or that of who signed it, as ca"
+        raise Misfit("E442", "with gRPC the server is always verified", hint, ("tls", "verify"))
+    if tls.password is not None:
+        hint = "write the key without a passphrase into a file that only we may read"
+        raise Misfit("E442", "gRPC takes no key with a passphrase", hint, ("tls", "password"))
+    roots = _system_roots() if tls.ca is None else _content(tls.ca, "ca")
+    key = None if tls.key is None else _content(tls.key, "key")
+    cert = None if tls.cert is None else _content(tls.cert, "cert")
+    return grpc.ssl_channel_credentials(roots, key, cert)
+
+
+def _system_roots() -> bytes | None:
+    """The certificates that this system trusts, as for HTTP; None for those that grpcio carries."""
+    found = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, found)).encode() or None
+
+
+def _content(path: Path, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misfit("E442", f"{path.name}: {error.strerror}", f"looked for {path}", ("tls", key)) from None
+
+
+def _error(error: Any, scrub: Callable[[str], str]) -> ModelError:
+    """The failure that a call's status stands for."""
+    code, said = error.code().name, scrub(_one_line(error.details() or ""))
+    if code == "RESOURCE_EXHAUSTED" and said.startswith("Received message larger than max"):
+        return InvalidReply(f"gRPC: the reply is larger than {LARGEST >> 20} MiB")
+    if code == "RESOURCE_EXHAUSTED" and said.startswith("Sent message larger than max"):
+        return InvalidInput(f"gRPC: the request is larger than {LARGEST >> 20} MiB")
+    text = f"gRPC {code}: {said}" if said else f"gRPC {code}"
+    if code == "RESOURCE_EXHAUSTED":
+        return ModelOverloaded(text, _retry_after(error.trailing_metadata() or ()))
+    return _CLASSES.get(code, ModelInternal)(text)
+
+
+def _retry_after(trailing: Any) -> float | None:
+    """Seconds that the server asks to be left alone for: gRPC's own `pushback`, or HTTP's header."""
+    said = {str(name): value for name, value in trailing}
+    for name, scale in (("grpc-retry-pushback-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(said[name]) * scale
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < 86400:
+            return seconds
+    return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
