@@ -1,0 +1,237 @@
+"""A server as the models behind it share it: its address, its connections, who is calling, and TLS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pointsman.base.config import FileName, Flag, Nested, Secret, Text
+from pointsman.base.config import key as declare  # a key of `tls` is called key
+from pointsman.base.errors import Misfit, MissingExtra
+from pointsman.base.secret import Hidden
+from pointsman.model.auth import AuthKeys, auth_of
+
+__all__ = ["Endpoint", "EndpointKeys", "TlsKeys"]
+
+PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
+"""The schemes of an address, and the port of one that names none."""
+
+HIDDEN: Final = "***"
+"""What stands for a secret in a message."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TlsKeys:
+    """How the server is verified, and which certificate it is shown."""
+
+    ca: Path | None = declare(
+        FileName(),
+        "Certificates to trust (PEM), in place of the system's.",
+        default=None,
+        example="ca.pem",
+        step=2,
+    )
+    cert: Path | None = declare(
+        FileName(), "Our certificate chain (PEM), for mutual TLS.", default=None, example="client.pem", step=2
+    )
+    key: Path | None = declare(
+        FileName(), "The private key of `cert` (PEM).", default=None, example="client.key", step=2
+    )
+    password: Hidden | None = declare(
+        Secret(), "The passphrase of `key`.", default=None, example='"${KEY_PASSPHRASE}"', step=2
+    )
+    server_name: str | None = declare(
+        Text(), "The name its certificate must have, where it is not the address's.", default=None, step=2
+    )
+    verify: bool = declare(
+        Flag(), "`false` accepts any certificate: for experiments only.", default=True, example="true", step=2
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EndpointKeys:
+    """The keys of an endpoint that reach the connection; `concurrency`, `rate`, `breaker` are the guard's."""
+
+    auth: AuthKeys | None = declare(
+        Nested(AuthKeys), "Who is calling.", default=None, example='{bearer: "${MODEL_TOKEN}"}', step=2
+    )
+    tls: TlsKeys | None = declare(
+        Nested(TlsKeys), "TLS beyond the defaults.", default=None, example="{ca: ca.pem}", step=2
+    )
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What was opened once for all models."""
+
+    made: dict[str, Any] = field(default_factory=dict)
+
+
+class Endpoint:
+    """One server: models that name it share its connections.
+
+    Nothing is opened before the first request. Coroutines run in one event loop; `close` is called in it too.
+
+    Attributes:
+        name: As in `endpoints`, or the model's own name.
+        scheme: `http`, `https`, `grpc` or `grpcs`.
+        address: As written.
+        base: The address without a slash at its end; paths are appended to it.
+        target: `host:port`.
+        auth: Who is calling.
+        tls: What is said of TLS; of use where `secure`.
+    """
+
+    def __init__(self, name: str, address: str, keys: EndpointKeys | None = None) -> None:
+        """Args:
+        name: For messages.
+        address: `http://`, `https://`, `grpc://` or `grpcs://` with a host, an optional port and path.
+        keys: Authentication and TLS; None for neither.
+
+        Raises:
+            Misfit: The address cannot be used, or a file of `tls` cannot be loaded.
+        """
+        keys = keys or EndpointKeys()
+        parts, port = _parts(address)
+        self.name = name
+        self.scheme = parts.scheme
+        self.address = address
+        self.base = address.rstrip("/")
+        host = parts.hostname or ""
+        self.target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.auth = auth_of(keys.auth)
+        self.tls = keys.tls or TlsKeys()
+        if keys.tls is not None and not self.secure:
+            text = f"tls is given, and the address is {self.scheme}://"
+            raise Misfit("E442", text, f"write {self.scheme}s://", ("tls",))
+        self._context = _context(self.tls) if self.secure else None
+        self._shared = _Shared()
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name!r}, {self.base!r})"
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is spoken to over TLS."""
+        return self.scheme in ("https", "grpcs")
+
+    @property
+    def grpc(self) -> bool:
+        """Whether it is spoken to in gRPC."""
+        return self.scheme in ("grpc", "grpcs")
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """How the server is verified; None without TLS."""
+        return self._context
+
+    def token_context(self) -> ssl.SSLContext:
+        """How a token endpoint is verified: by the system's certificates and those of `tls.ca`."""
+        context = ssl.create_default_context()
+        if self.tls.ca is not None:
+            context.load_verify_locations(self.tls.ca)
+        return context
+
+    def scrub(self, text: str) -> str:
+        """`text` without the endpoint's secrets, which a server may have sent back."""
+        for secret in self.auth.secrets():
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    async def headers(self) -> Mapping[str, str]:
+        """The credentials of one attempt; may fetch a token, and raises a ModelError where there is none."""
+        return await self.auth.headers(self)
+
+    def shared(self, kind: str, make: Callable[[], Any]) -> Any:
+        """What `make` opens, once for all models of the endpoint; it has an awaitable `close()`.
+
+        Args:
+            kind: Which, such as `grpc`.
+            make: Called in the event loop at the first use.
+        """
+        made = self._shared.made
+        if kind not in made:
+            made[kind] = make()
+        return made[kind]
+
+    def session(self) -> Any:
+        """The aiohttp session; must be called in the event loop."""
+        return self.shared("http", self._session)
+
+    def _session(self) -> Any:
+        aiohttp = http_library()
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)  # how many is the guard's matter
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            read_bufsize=1 << 16,
+        )
+
+    async def close(self) -> None:
+        """Closes its connections; may be called again."""
+        made, self._shared.made = self._shared.made, {}
+        for one in made.values():
+            await one.close()
+
+
+def http_library() -> Any:
+    """The module `aiohttp`.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    try:
+        import aiohttp
+    except ModuleNotFoundError:
+        raise MissingExtra("a model behind HTTP", "http") from None
+    return aiohttp
+
+
+def _parts(address: str) -> tuple[SplitResult, int]:
+    """The address taken apart, and its port."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise Misfit("E441", f"the address cannot be read: {error}", "write http://host:port") from None
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise Misfit(
+            "E441",
+            f"the address is not one of {', '.join(f'{scheme}://host:port' for scheme in PORTS)}",
+            "http:// is REST, grpc:// is gRPC; with an s, over TLS",
+        )
+    if parts.username is not None or parts.password is not None:
+        raise Misfit("E441", "the address holds a user or a password", "write it under auth: {basic: …}")
+    if parts.query or parts.fragment or any(c.isspace() for c in address):
+        raise Misfit("E441", "the address holds more than a host, a port and a path", "cut it there")
+    if parts.scheme.startswith("grpc") and parts.path not in ("", "/"):
+        raise Misfit("E441", f"a {parts.scheme}:// address has no path, found '{parts.path}'", "cut it there")
+    return parts, PORTS[parts.scheme] if port is None else port
+
+
+def _context(tls: TlsKeys) -> ssl.SSLContext:
+    """How the server is verified and what it is shown."""
+    if (tls.cert is None) != (tls.key is None):
+        missing = "key" if tls.key is None else "cert"
+        raise Misfit("E442", f"tls has no '{missing}'", "mutual TLS needs cert and key", ("tls",))
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except (OSError, ssl.SSLError):
+        raise Misfit("E442", "tls.ca holds no certificate", "give PEM", ("tls", "ca")) from None
+    if tls.cert is not None:
+        try:
+            context.load_cert_chain(tls.cert, tls.key, tls.password or "")
+        except (OSError, ssl.SSLError):
+            text = "tls.cert and tls.key cannot be loaded together"
+            raise Misfit(
+                "E442", text, "give the PEM files of one pair, and its password", ("tls", "cert")
+            ) from None
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
