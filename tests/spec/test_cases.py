@@ -50,7 +50,7 @@ def test_a_case_keeps_what_it_says(tmp_path: Path) -> None:
         ("- {name: a, event: {}, want: {route: larg}}", [("E219", 1, 38)]),
         ("- {name: a, event: {}, want: {rout: large}}", [("E201", 1, 31)]),
         ("- {name: a, event: {}, want: {status: okay}}", [("E205", 1, 39)]),
-        ("- {name: a, event: {}, want: {status: fallback}}", [("E206", 1, 39)]),
+        ("- {name: a, event: {}, want: {status: duplicate}}", [("E206", 1, 39)]),
         ("- {name: a, event: {}, want: {}, choose: n}", [("E203", 1, 42)]),
         ("- {name: a, event: {}, want: {}, models: {n: {reply: 1}}}", [("E203", 1, 43)]),
         ("- {name: a, event: {}, want: {}, models: {other: {}}}", [("E215", 1, 43)]),

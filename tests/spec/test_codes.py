@@ -26,6 +26,10 @@ UNSHOWN = {
     "E412": "it needs a module that raises",
     "E421": "it needs a file that vanishes",
     "E424": "it needs a table of that size",
+    "E501": "it needs a server that is down",
+    "E502": "it needs a server",
+    "E503": "it needs a server",
+    "W504": "it needs a server",
     "E431": "it takes away what the other pieces stand on",
 }
 """Codes without a wrong and a right piece, each with its reason."""

@@ -15,9 +15,11 @@ from jsonschema import Draft202012Validator
 from pointsman.spec import check, kinds
 from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.components import REGISTRIES
+from pointsman.spec.dispatch import ConstantKeys, EndpointKeys, LagKeys
 from pointsman.spec.expressions import Expressions
 from pointsman.spec.generate import ROOT, derived
 from pointsman.spec.keys import Common, Keys, Limits, PythonCondition, RouteKeys, Source, Table, Write
+from pointsman.spec.later import STEP
 from pointsman.spec.node import Node
 from pointsman.spec.place import File
 from pointsman.spec.read import BAD, Reader, declared
@@ -37,7 +39,7 @@ def test_derived_files_are_fresh(name: str) -> None:
     assert (ROOT / name).read_text("utf-8") == DERIVED[name], f"{name} is stale: run make generate"
 
 
-@pytest.mark.parametrize("name", ["pipeline", "decision", "dead-letter"])
+@pytest.mark.parametrize("name", ["pipeline", "decision", "request", "dead-letter"])
 def test_schemas_are_schemas(name: str) -> None:
     """Each JSON Schema is valid as such."""
     Draft202012Validator.check_schema(json.loads(DERIVED[f"schemas/{name}.schema.json"]))
@@ -80,7 +82,22 @@ def test_the_schema_refuses_what_the_loader_refuses(old: str, new: str) -> None:
     assert not Draft202012Validator(pipeline_schema()).is_valid(tree(text.replace(old, new, 1)).plain())
 
 
-CONFIGS = [Keys, Source, Table, Common, RouteKeys, PythonCondition, Limits, Write, CaseKeys, Stub, WantKeys]
+CONFIGS = [
+    ConstantKeys,
+    EndpointKeys,
+    LagKeys,
+    Keys,
+    Source,
+    Table,
+    Common,
+    RouteKeys,
+    PythonCondition,
+    Limits,
+    Write,
+    CaseKeys,
+    Stub,
+    WantKeys,
+]
 
 
 def declarations() -> Iterator[tuple[str, Any]]:
@@ -97,7 +114,7 @@ def declarations() -> Iterator[tuple[str, Any]]:
 def test_a_declaration_is_whole(name: str, key: Any) -> None:
     """A key says what it means in a sentence, and its example is a value that it takes."""
     assert key.meaning.endswith("."), name
-    if not key.example or key.step > 1:
+    if not key.example or key.step > STEP or "${" in key.example:
         return
     expressions = Expressions()
     expressions.declare(None, ("customers",))
@@ -122,6 +139,7 @@ def test_the_example_of_a_component_is_right(tmp_path: Path, role: str, name: st
     overlay = folder / "overlay.yaml"
     both = "{python: 'baseline:predict'}"
     overlay.write_text(f"models: {{stable: {both}, candidate: {both}}}\n", "utf-8")
+    (folder / "scoring.proto").write_text('syntax = "proto3";\n', "utf-8")
     example = folder / "example.yaml"
     example.write_text((place[role] % component.example()) + "\nsource: {fields: {spend: double}}\n", "utf-8")
     found = check(folder / "pipeline.yaml", [overlay, example], {})

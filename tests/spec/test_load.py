@@ -139,9 +139,8 @@ def test_where_finds_keys_and_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("pipeline: small", "pipeline: small\nendpoints: {}", [("E206", 2, 1)]),
-        ("amount > 10.0, use: other", "amount > 10.0, use: other, deadline: 1s", [("E206", 10, 52)]),
-        ('other: {python: "baseline:predict"}', "other: {endpoint: e, model: m}", [("E206", 8, 11)]),
+        ("pipeline: small", "pipeline: small\noverrides: {}", [("E206", 2, 1)]),
+        ("name: large, when", "name: large, columns: {}, when", [("E206", 10, 19)]),
         ("use: other", "use: {canary: {stable: other}}", [("E206", 10, 46)]),
         ("topics: [events]", "topics: [events]\n  format: avro", [("E206", 4, 11)]),
         ("use: other", "use: {fixed: other}", [("E201", 10, 46)]),

@@ -84,7 +84,13 @@ class Flag(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Duration(Kind):
-    """`50ms`, `10s`, `5m`, `1h`, `30d`; read as seconds (float)."""
+    """`50ms`, `10s`, `5m`, `1h`, `30d`; read as seconds (float).
+
+    Attributes:
+        zero: Whether no time at all, `0s`, is one.
+    """
+
+    zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ CHAPTERS: Final = {
     "2": "The document",
     "3": "Expressions",
     "4": "What the document names: models, Python, tables",
+    "5": "What servers say",
 }
 
 CATALOGUE: Final[dict[str, Code]] = {
@@ -270,6 +271,62 @@ CATALOGUE: Final[dict[str, Code]] = {
         "unmatched: skip",
         "routes:\n  - {name: large, when: amount > 10, use: baseline}\nunmatched: skip",
     ),
+    "E224": Code(
+        "no such endpoint",
+        "A model names an endpoint that is not declared under `endpoints`.",
+        "Take the name that the hint gives, or declare the endpoint.",
+        "models:\n  remote: {endpoint: servng, inputs: {amount: amount}}",
+        "models:\n  baseline: {python: 'baseline:predict'}",
+    ),
+    "W225": Code(
+        "an endpoint that serves no model",
+        "No model names the endpoint.",
+        "Remove it, or name it in a model.",
+        'endpoints:\n  spare: {open_inference: "http://localhost:8080"}',
+        "endpoints: {}",
+    ),
+    "E226": Code(
+        "a model that stands in for itself",
+        "A fallback names the model whose place it would take. `retry` is what asks the same model again.",
+        "Name another model, or a constant.",
+        "routes:\n  - {name: all, use: baseline, fallback: [baseline]}",
+        "routes:\n  - {name: all, use: baseline, fallback: [fraud-model-v2]}",
+    ),
+    "W227": Code(
+        "a fallback that is never asked",
+        "It is named before, or stands behind a constant, which always answers.",
+        "Remove it, or put the constant last.",
+        "routes:\n  - {name: all, use: baseline, fallback: [{constant: 0.5}, fraud-model-v2]}",
+        "routes:\n  - {name: all, use: baseline, fallback: [fraud-model-v2, {constant: 0.5}]}",
+    ),
+    "W228": Code(
+        "a key without effect",
+        "The key is about requests over a wire, and the model runs in this process.",
+        "Remove it.",
+        "models:\n  baseline: {python: 'baseline:predict', concurrency: 8}",
+        "models:\n  baseline: {python: 'baseline:predict', timeout: 2s}",
+    ),
+    "W229": Code(
+        "a field that is not declared",
+        "`write.event` or `write.redact` names a field that `source.fields` does not.",
+        "Correct the name, or declare the field.",
+        "write: {redact: {devise: hash}}",
+        "write: {redact: {device: hash}}",
+    ),
+    "W230": Code(
+        "a hidden field that shows elsewhere",
+        "A field is hidden in the event, and its value is the record's key or id.",
+        "Take another field for `source.key` or `source.id`, or leave this one as it is.",
+        "write: {redact: {user_id: hash}}",
+        "write: {redact: {device: hash}}",
+    ),
+    "W231": Code(
+        "a secret in the document",
+        "A password, token or key stands in the document, where everybody reads it who reads the document.",
+        "Take it from the environment or from a file: `${NAME}`, `${file:PATH}`.",
+        "kafka: {sasl.password: swordfish}",
+        'kafka: {sasl.password: "${KAFKA_PASSWORD:-}"}',
+    ),
     "E300": Code(
         "a mistake in the expression's syntax",
         "The expression is not CEL: a bracket or quote is missing, an operator stands alone.",
@@ -408,6 +465,46 @@ CATALOGUE: Final[dict[str, Code]] = {
         "a format that needs declared fields",
         "With `source.format: csv` the columns have to be named, in order.",
         "Declare them under `source.fields`.",
+    ),
+    "E441": Code(
+        "not an address",
+        "The address of a model or endpoint is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, "
+        "or holds what does not belong there.",
+        "Write `http://host:port` for REST, `grpc://host:port` for gRPC; a user and a password stand under "
+        "`auth`.",
+        'models:\n  remote: {open_inference: "localhost:8080", inputs: {amount: amount}}',
+        'models:\n  remote: {open_inference: "http://localhost:8080", inputs: {amount: amount}}',
+    ),
+    "E442": Code(
+        "`auth` or `tls` that cannot be used",
+        "They name no way or several, a file is not what it should be, or TLS is given and the address is "
+        "without it.",
+        "Do what the message says.",
+        'endpoints:\n  scoring: {open_inference: "http://localhost:8080", auth: {}}\n'
+        "models:\n  remote: {endpoint: scoring, inputs: {amount: amount}}",
+        'endpoints:\n  scoring: {open_inference: "http://localhost:8080", auth: {bearer: "${TOKEN:-t}"}}\n'
+        "models:\n  remote: {endpoint: scoring, inputs: {amount: amount}}",
+    ),
+    "E501": Code(
+        "an endpoint that cannot be asked",
+        "`check --live` could not reach the server, or it refused the connection or the credentials.",
+        "Start it, or correct the address; with TLS or authentication, look at `tls` and `auth`.",
+    ),
+    "E502": Code(
+        "a model that is not ready",
+        "The server answers, and says that it does not serve this model, or not yet.",
+        "Load the model there, or correct `model` and `version`.",
+    ),
+    "E503": Code(
+        "an input that is not as the server's",
+        "The server's metadata declares other inputs than the document gives, or the same with another type "
+        "or shape.",
+        "Name the inputs as the server does; convert the value in the expression; correct `tensors`.",
+    ),
+    "W504": Code(
+        "a version that the server does not serve",
+        "The document says one version for the records, and the server names another.",
+        "Correct `version`, or leave it out: the server's own then stands in the records.",
     ),
 }
 """In the order of the codes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.base.config import Key
@@ -10,24 +11,47 @@ from pointsman.base.errors import Misfit
 from pointsman.base.registry import Registry
 from pointsman.enrich.base import enrichers
 from pointsman.model.base import models
-from pointsman.spec.document import Enrich, ModelSpec, Use, place_of
+from pointsman.spec.dispatch import Constant, ConstantKeys, EndpointKeys
+from pointsman.spec.document import EndpointSpec, Enrich, ModelSpec, Use, place_of
 from pointsman.spec.keys import Common
 from pointsman.spec.later import COMPONENTS, STEP
 from pointsman.spec.node import Node
-from pointsman.spec.read import BAD, Reader, build, declared, nearest
+from pointsman.spec.read import BAD, Reader, build, declared, did_you_mean, listed, nearest
 from pointsman.strategy.base import strategies
 
-__all__ = ["REGISTRIES", "SHORTHAND", "read_enrich", "read_model", "read_use"]
+__all__ = [
+    "REGISTRIES",
+    "SHORTHAND",
+    "available",
+    "read_endpoint",
+    "read_enrich",
+    "read_fallback",
+    "read_model",
+    "read_use",
+    "remote",
+]
 
 REGISTRIES: dict[str, Registry[Any]] = {"enricher": enrichers, "model": models, "strategy": strategies}
 SHORTHAND = {"enricher": "expr", "strategy": "fixed"}
 """The components that are written as a value alone, and so never by their key."""
 
-_WHAT = {"enricher": "enricher", "model": "protocol", "strategy": "strategy"}
+_WHAT = {"endpoint": "protocol", "enricher": "enricher", "model": "protocol", "strategy": "strategy"}
+
+
+def remote(component: Any) -> bool:
+    """Whether a model's class reaches it over a wire."""
+    return hasattr(component, "request")
+
+
+def shareable(component: Any) -> bool:
+    """Whether models of this class can share an endpoint: they are remote and their key is an address."""
+    return remote(component) and bool(getattr(component, "shareable", True))
 
 
 def available(role: str) -> list[str]:
     """The components that a document may name by key."""
+    if role == "endpoint":
+        return [name for name, component in models if shareable(component)]
     return [name for name in REGISTRIES[role].names() if name != SHORTHAND.get(role)]
 
 
@@ -52,7 +76,11 @@ def _named(reader: Reader, role: str, node: Node, others: Mapping[str, Key]) -> 
             "keep one of them",
         )
         return None
-    later = COMPONENTS[role]
+    later = COMPONENTS["model" if role == "endpoint" else role]
+    if role == "endpoint" and (local := [name for name in node.members if name in models.names()]):
+        message = f"a model of '{local[0]}' has no server to share"
+        reader.tell(node.keys[local[0]], "E215", message, f"give one of these keys: {', '.join(known)}")
+        return None
     for name in node.members:
         if name in later:
             reader.later(node.keys[name], name)
@@ -138,7 +166,34 @@ def read_use(reader: Reader, route: str, node: Node) -> Use | None:
     return Use(name, config)
 
 
-def read_model(reader: Reader, name: str, node: Node, defaults: Node | None) -> ModelSpec | None:
+def read_endpoint(reader: Reader, name: str, node: Node) -> EndpointSpec | None:
+    """A server that models share: a protocol with its address, and the keys of every endpoint."""
+    if node.broken:
+        return None
+    if node.shape != "map":
+        known = ", ".join(available("endpoint"))
+        reader.wrong(node, "a map that names a protocol and its address", f"give one of these keys: {known}")
+        return None
+    shared = declared(EndpointKeys)
+    protocol = _named(reader, "endpoint", node, shared)
+    if protocol is None:
+        return None
+    own = declared(_config(models, protocol))
+    address = own[protocol]
+    values = reader.keys({protocol: dataclasses.replace(address, required=True), **shared}, node, "endpoint")
+    if not isinstance(values, dict):
+        return None
+    given = {key: value for key, value in values.items() if key in shared}
+    return EndpointSpec(name, protocol, values[protocol], build(EndpointKeys, given))
+
+
+def read_model(
+    reader: Reader,
+    name: str,
+    node: Node,
+    defaults: Node | None,
+    endpoints: Mapping[str, EndpointSpec | None],
+) -> ModelSpec | None:
     """A model with its protocol's keys and the common ones; what it leaves out, `defaults` gives."""
     if node.broken:
         return None
@@ -148,33 +203,129 @@ def read_model(reader: Reader, name: str, node: Node, defaults: Node | None) -> 
         )
         return None
     common = declared(Common)
-    protocol = _named(reader, "model", node, common)
+    whole = _with_defaults(node, defaults, common)
+    served = "endpoint" in whole.members and not _protocols(node)
+    endpoint = _endpoint(reader, whole, endpoints) if served else None
+    protocol = endpoint.protocol if endpoint else None if served else _named(reader, "model", node, common)
     if protocol is None:
         _read_common(reader, node, common)
         return None
     cls: Any = models.get(protocol)
-    own = declared(cls.Config)
-    whole = _with_defaults(node, defaults, common)
+    own = {key: one for key, one in declared(cls.Config).items() if not (endpoint and key == protocol)}
     values = reader.keys({**own, **common}, whole, protocol)
     if getattr(cls, "tensor", False) and "inputs" not in reader.adopt(whole, {**own, **common}):
         reader.tell(
-            node.keys.get(protocol, node),
+            node.keys.get(protocol, node.keys.get("endpoint", node)),
             "E214",
             f"a model of '{protocol}' needs 'inputs'",
             "name each input and its expression, for example inputs: {amount: amount}",
         )
         return None
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not _one_home(reader, node, protocol, endpoint):
         return None
-    version = values.get("version")
-    if version is not None:
+    if not remote(cls):
+        _without_effect(reader, node, protocol, own)
+    if endpoint is not None:
+        values[protocol] = endpoint.address
+        own[protocol] = declared(cls.Config)[protocol]
+    if (version := values.get("version")) is not None:
         values["version"] = str(version)
+    shared = {key: value for key, value in values.items() if key in common and key not in own}
+    if "fallback" in shared:
+        mine = "fallback" in node.members
+        shared["fallback"] = read_fallback(reader, whole.members["fallback"], shared["fallback"], name, mine)
     return ModelSpec(
         name,
         protocol,
         build(cls.Config, {key: value for key, value in values.items() if key in own}),
-        build(Common, {key: value for key, value in values.items() if key in common and key not in own}),
+        build(Common, shared),
+        endpoint.name if endpoint else None,
     )
+
+
+def _protocols(node: Node) -> list[str]:
+    """The protocols that a map names, also those of later versions."""
+    known = {*available("model"), *COMPONENTS["model"]}
+    return [name for name in node.members if name in known]
+
+
+def _endpoint(
+    reader: Reader, node: Node, endpoints: Mapping[str, EndpointSpec | None]
+) -> EndpointSpec | None:
+    """The endpoint that a model names, or None where a finding says what is wrong."""
+    member = node.members["endpoint"]
+    name = reader.read(declared(Common)["endpoint"].kind, member)
+    if name is BAD:
+        return None
+    if name not in endpoints:
+        otherwise = listed("endpoints", endpoints) or "declare it under endpoints"
+        message = f"no endpoint is called {member.found}"
+        reader.tell(member, "E224", message, did_you_mean(name, endpoints, otherwise))
+        return None
+    return endpoints[name]
+
+
+def _one_home(reader: Reader, node: Node, protocol: str, endpoint: EndpointSpec | None) -> bool:
+    """A model has an endpoint or an address of its own, not both."""
+    if endpoint is not None or "endpoint" not in node.members:
+        return True
+    reader.tell(
+        node.keys["endpoint"],
+        "E215",
+        f"'{protocol}' and 'endpoint' both say where the model is",
+        "keep one of them",
+    )
+    return False
+
+
+_GUARDED = ("batch", "retry", "breaker", "concurrency", "rate", "model")
+"""The keys that only mean something where a model is reached over a wire."""
+
+
+def _without_effect(reader: Reader, node: Node, protocol: str, own: Mapping[str, Key]) -> None:
+    """Warns of keys that a model in this process has no use for; `defaults` may give them to it."""
+    for name in _GUARDED:
+        if name in node.members and name not in own:
+            reader.tell(
+                node.keys[name],
+                "W228",
+                f"'{name}' has no effect on a model of '{protocol}', which runs in this process",
+                "remove it",
+                "warning",
+            )
+
+
+def read_fallback(
+    reader: Reader, node: Node, found: Sequence[Any], picked: str | None, own: bool
+) -> tuple[str | Constant, ...]:
+    """A fallback list as it is followed: no model twice, nothing behind a constant.
+
+    Args:
+        reader: Takes the findings.
+        node: The list.
+        found: Its values as they were read.
+        picked: The model that it stands in for; None where a strategy picks one of several.
+        own: Whether the list is that model's own; it may stand in `defaults` too, for every model.
+    """
+    kept: list[str | Constant] = []
+    for number, step in enumerate(found):
+        item = node.items[number] if len(node.items) == len(found) else node
+        if kept and isinstance(kept[-1], Constant):
+            message = "what stands behind a constant is never asked"
+            reader.tell(item, "W227", message, "put the constant last", "warning")
+            break
+        if isinstance(step, ConstantKeys):
+            kept.append(Constant(step.constant))
+        elif step == picked:
+            if own:
+                message = f"the model '{step}' cannot stand in for itself"
+                reader.tell(item, "E226", message, "remove it, or name another model; retry asks it again")
+        elif step in kept:
+            message = f"the model '{step}' is named twice; it is asked once"
+            reader.tell(item, "W227", message, "remove one", "warning")
+        else:
+            kept.append(step)
+    return tuple(kept)
 
 
 def _read_common(reader: Reader, node: Node, common: Mapping[str, Key]) -> None:

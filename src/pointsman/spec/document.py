@@ -9,11 +9,12 @@ from typing import Any
 
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program, Scope
+from pointsman.spec.dispatch import Constant, EndpointKeys
 from pointsman.spec.keys import Common, Limits, Source, Table, Write
 from pointsman.spec.node import Node
 from pointsman.spec.place import Place
 
-__all__ = ["Document", "Enrich", "ModelSpec", "Route", "Use", "place_of"]
+__all__ = ["Document", "EndpointSpec", "Enrich", "ModelSpec", "Route", "Use", "place_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,35 @@ class Enrich:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """A server that models share: connections, identity and limits.
+
+    Attributes:
+        protocol: The registered name of the protocol its models speak.
+        address: Where it is, such as `grpc://localhost:8500`; may hold a secret, so it is not to be shown.
+        config: What its models share.
+    """
+
+    name: str
+    protocol: str
+    address: str = field(repr=False)
+    config: EndpointKeys
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A named model: its protocol's registered name, that protocol's own config, and the common keys."""
+    """A named model: its protocol's registered name, that protocol's own config, and the common keys.
+
+    Attributes:
+        endpoint: The endpoint that serves it; its protocol is the endpoint's, and its config has the
+            endpoint's address. None where the model names its own.
+    """
 
     name: str
     protocol: str
     config: Any
     common: Common
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +74,8 @@ class Route:
     Attributes:
         when: A CEL condition, the name of a Python one (`module:function`), or None: always.
         line: Where it stands in the document, for explain.
+        fallback: Who answers when the picked model does not; None leaves that to the model's own.
+        deadline: Seconds for the whole event, from when it was polled.
     """
 
     name: str
@@ -58,6 +83,8 @@ class Route:
     use: Use
     on_error: str = "next"
     line: int = 0
+    fallback: tuple[str | Constant, ...] | None = None
+    deadline: float | None = None
 
     @property
     def python(self) -> str | None:
@@ -95,6 +122,7 @@ class Document:
     scope: Scope
     reply_scope: Scope
     version: int = 1
+    endpoints: Mapping[str, EndpointSpec] = field(default_factory=dict)
     warnings: Sequence[Finding] = ()
     tree: Node | None = field(default=None, repr=False, compare=False)
 

@@ -30,6 +30,20 @@ from pointsman.base.config import (
 )
 from pointsman.base.config import key as declare  # some keys are called key
 from pointsman.cel.program import Program
+from pointsman.model.batching import BatchKeys
+from pointsman.model.breaker import BreakerKeys
+from pointsman.model.retry import RetryKeys
+from pointsman.spec.dispatch import (
+    BATCH,
+    BREAKER,
+    CONCURRENCY,
+    FALLBACK,
+    RATE,
+    RETRY,
+    Constant,
+    LagKeys,
+    MaxLag,
+)
 
 __all__ = [
     "FIELD_TYPES",
@@ -57,7 +71,7 @@ class Component(Kind):
     """A map whose keys name a component of a registry and configure it, or the shorthand that stands for one.
 
     Attributes:
-        role: `enricher`, `model` or `strategy`.
+        role: `enricher`, `endpoint`, `model` or `strategy`.
     """
 
     role: str
@@ -152,14 +166,40 @@ class Common:
         OneOf((Text(), Whole())), "The version named in results.", default=None, example="3"
     )
     timeout: float = declare(Duration(), "How long one attempt may take.", default=1.0, example="50ms")
-    model: str | None = declare(Text(), "The model's name at its endpoint.", default=None, step=2)
-    endpoint: str | None = declare(Text(), "The endpoint that serves it.", default=None, step=2)
-    batch: Any = declare(Anything(), "Micro-batching: size and wait.", default=None, step=2)
-    retry: Any = declare(Anything(), "Attempts and budget.", default=None, step=2)
-    breaker: Any = declare(Anything(), "The circuit breaker.", default=None, step=2)
-    concurrency: Any = declare(Whole(1), "Calls under way at once.", default=None, step=2)
-    rate: Any = declare(Anything(), "Calls per second.", default=None, step=2)
-    fallback: Any = declare(Anything(), "Who answers when this model does not.", default=None, step=2)
+    endpoint: str | None = declare(
+        Text(), "The endpoint that serves it, in place of a protocol.", default=None, step=2, example="tfs"
+    )
+    model: str | None = declare(
+        Text(),
+        "The model's name at its endpoint; by default its name here.",
+        default=None,
+        step=2,
+        example="fraud",
+    )
+    batch: BatchKeys | None = declare(
+        BATCH,
+        "Events that share a request, and how long the first waits for others.",
+        default=None,
+        step=2,
+        example="{size: 32, wait: 5ms}",
+    )
+    retry: RetryKeys | None = declare(
+        RETRY, "How often a failed attempt is repeated.", default=None, step=2, example="{attempts: 2}"
+    )
+    breaker: BreakerKeys | None = declare(
+        BREAKER, "When a failing model is left alone for a while.", default=None, step=2
+    )
+    concurrency: int | None = declare(
+        CONCURRENCY, "Requests under way at once.", default=None, step=2, example="64"
+    )
+    rate: float | None = declare(RATE, "Requests per second.", default=None, step=2, example="500")
+    fallback: tuple[str | Constant, ...] | None = declare(
+        FALLBACK,
+        "Who answers when this model does not, in order; fallbacks of fallbacks are not followed.",
+        default=None,
+        step=2,
+        example="[baseline, {constant: {score: 0.5}}]",
+    )
     require: Any = declare(Anything(), "Whether the model is eligible.", default=None, step=5)
     quota: Any = declare(Anything(), "Events per span.", default=None, step=5)
     cost: Any = declare(Anything(), "What one event costs.", default=None, step=5)
@@ -197,9 +237,19 @@ class RouteKeys:
         default=None,
         example="baseline",
     )
-    fallback: Any = declare(Anything(), "Who answers when the picked model does not.", default=None, step=2)
-    deadline: Any = declare(
-        Duration(), "Time for the whole event, from when it was polled.", default=None, step=2
+    fallback: Any = declare(
+        FALLBACK,
+        "Who answers when the picked model does not, in place of that model's own fallback.",
+        default=None,
+        step=2,
+        example="[baseline, {constant: {score: 0.5}}]",
+    )
+    deadline: float | None = declare(
+        Duration(),
+        "Time for the whole event, all attempts and fallbacks, from when it was polled.",
+        default=None,
+        step=2,
+        example="300ms",
     )
     table: Any = declare(FileName(), "A file whose rows become routes, standing here.", default=None, step=5)
     columns: Any = declare(Anything(), "Which column of the table holds what.", default=None, step=5)
@@ -215,7 +265,13 @@ class Limits:
     bytes: int = declare(
         Whole(1024), "Bytes of events under way, and the largest single event, in all.", default=268_435_456
     )
-    max_lag: Any = declare(Anything(), "What to do with lag over a number of events.", default=None, step=2)
+    max_lag: MaxLag | None = declare(
+        Nested(LagKeys),
+        "What to do while more events than this wait in the log.",
+        default=None,
+        step=2,
+        example="{events: 100000, then: baseline}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +288,27 @@ class Write:
         default=(),
         example="[id, model]",
     )
-    results: Any = declare(Anything(), "A topic for results alone.", default=None, step=2)
-    event: Any = declare(Anything(), "How much of the event a record carries.", default=None, step=2)
-    redact: Any = declare(Anything(), "Fields to drop, hash or mask.", default=None, step=2)
+    results: str | None = declare(
+        TopicName(),
+        "A topic for results alone: id, result and nothing of the event.",
+        default=None,
+        step=2,
+        example="payments.results",
+    )
+    event: str | tuple[str, ...] = declare(
+        OneOf((Choice(("all", "none")), ListOf(Text()))),
+        "How much of the event a record carries: all of it, as it came, some fields, or none.",
+        default="all",
+        step=2,
+        example="[txn_id, amount]",
+    )
+    redact: Mapping[str, str] = declare(
+        MapOf(Choice(("drop", "hash", "mask"))),
+        "Fields of the event that records and dead letters do not show: left out, hashed, or masked.",
+        default={},
+        step=2,
+        example="{card_number: mask}",
+    )
     enriched: Any = declare(Anything(), "A topic for enriched events.", default=None, step=3)
 
 
@@ -273,7 +347,12 @@ class Keys:
         "Metadata fields, added in this order; a later one may use an earlier one.",
         default={},
     )
-    endpoints: Any = declare(Anything(), "Servers whose models share limits.", default=None, step=2)
+    endpoints: Any = declare(
+        MapOf(Component("endpoint")),
+        "Servers, by name: a protocol, its address, and what their models share.",
+        default={},
+        step=2,
+    )
     defaults: Common | None = declare(
         Nested(Common), "Keys for every model that does not say otherwise.", default=None
     )

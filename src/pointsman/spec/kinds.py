@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pointsman.base import config as declarations
 from pointsman.base.config import Kind
+from pointsman.base.secret import Hidden
 from pointsman.spec.keys import Component
 from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, did_you_mean, listed, nearest
@@ -44,6 +45,16 @@ def _text(reader: Reader, kind: declarations.Text, node: Node) -> Any:
     return node.text
 
 
+def _secret(reader: Reader, _kind: declarations.Secret, node: Node) -> Any:
+    if node.shape != "scalar" or node.empty:
+        return reader.wrong(node, "a secret, such as ${NAME} or ${file:PATH}")
+    if not node.pieces:
+        reader.exposed(node)
+    if not node.text.strip():
+        return reader.tell(node, "E205", "this secret is empty", "set the variable or file it comes from")
+    return Hidden(node.text)
+
+
 def _whole(reader: Reader, kind: declarations.Whole, node: Node) -> Any:
     value = node.value if node.shape == "scalar" else None
     if isinstance(value, bool) or not isinstance(value, int):
@@ -73,7 +84,7 @@ def _flag(reader: Reader, _kind: declarations.Flag, node: Node) -> Any:
     return value if isinstance(value, bool) else reader.wrong(node, "true or false")
 
 
-def _duration(reader: Reader, _kind: declarations.Duration, node: Node) -> Any:
+def _duration(reader: Reader, kind: declarations.Duration, node: Node) -> Any:
     if node.shape != "scalar" or node.empty:
         return reader.wrong(node, "a duration such as 50ms, 10s, 5m, 1h or 30d")
     found = _DURATION.fullmatch(node.text)
@@ -85,7 +96,7 @@ def _duration(reader: Reader, _kind: declarations.Duration, node: Node) -> Any:
         )
         return reader.tell(node, "E208", f"'{node.raw}' is not a duration", unit)
     seconds = float(found[1]) * _SECONDS[found[2]]
-    if not seconds:
+    if not seconds and not kind.zero:
         return reader.tell(node, "E208", f"'{node.raw}' is no time at all", "write at least 1ms")
     return seconds
 
@@ -254,7 +265,7 @@ def _fits(kind: Kind, node: Node) -> bool:
         return node.shape == "list"
     if node.shape != "scalar":
         return False
-    if isinstance(kind, declarations.Text):
+    if isinstance(kind, (declarations.Text, declarations.Secret)):
         return isinstance(node.value, str) or bool(node.pieces)
     if isinstance(kind, (declarations.Whole, declarations.Number)):
         return isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
@@ -272,6 +283,7 @@ _WORDS: Final = {
     declarations.Nested: "a map",
     declarations.Duration: "a duration",
     declarations.Share: "a share",
+    declarations.ModelName: "a model's name",
 }
 
 
@@ -313,6 +325,7 @@ _READERS: Final[dict[type[Kind], Callable[[Reader, Any, Node], Any]]] = {
     declarations.Number: _number,
     declarations.OneOf: _one_of,
     declarations.PythonName: _python,
+    declarations.Secret: _secret,
     declarations.Share: _share,
     declarations.TableName: _table,
     declarations.Text: _text,

@@ -11,13 +11,12 @@ from typing import Final
 
 __all__ = ["COMPONENTS", "STEP", "WORDS"]
 
-STEP: Final = 1
+STEP: Final = 2
 """The step of this version."""
 
 COMPONENTS: Final[dict[str, dict[str, int]]] = {
     "enricher": {"window": 3, "quality": 3, "score": 3, "model": 3, "python": 3},
     "model": {
-        "endpoint": 2,
         "grpc": 2,
         "http": 2,
         "kafka": 2,
@@ -46,7 +45,7 @@ COMPONENTS: Final[dict[str, dict[str, int]]] = {
 
 WORDS: Final[dict[tuple[str, str], dict[str, int]]] = {
     ("Keys", "delivery"): {"exactly_once": 3},
-    ("WantKeys", "status"): {"fallback": 2, "dispatched": 2, "expired": 2, "duplicate": 3},
+    ("WantKeys", "status"): {"duplicate": 3},
     ("Source", "format"): {"avro": 3, "protobuf": 3, "json_schema": 3},
 }
 """Config and key → a word it will take → the step that brings it."""

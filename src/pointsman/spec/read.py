@@ -114,6 +114,17 @@ class Reader:
         """Refuses a value of the wrong type."""
         return self.tell(node, "E204", f"expected {expected}, found {node.found}", hint)
 
+    def exposed(self, node: Node) -> None:
+        """Warns where a secret stands in the document itself."""
+        if not node.pieces:
+            self.tell(
+                node,
+                "W231",
+                "a secret stands in the document itself",
+                "take it from the environment or a file: ${NAME} or ${file:PATH}",
+                "warning",
+            )
+
     # Maps with declared keys
 
     def config(self, cls: type[T], node: Node, what: str = "") -> T | _Bad:
@@ -215,7 +226,7 @@ _HOMES = {
     name: section
     for section, cls in {"write": Write, "limits": Limits, "routes": RouteKeys, "source": Source}.items()
     for name in keys_of(cls)
-}
+} | {"auth": "endpoints", "tls": "endpoints"}
 """Where a key stands that is found at the wrong place."""
 
 _declared: dict[type[Any], Mapping[str, Key]] = {}

@@ -1,4 +1,4 @@
-"""The JSON Schemas of decision records and dead letters; their closed lists are those of `base.reasons`."""
+"""The JSON Schemas of the records that are written; their closed lists are those of `base.reasons`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from pointsman.base.reasons import DEAD_LETTER_REASONS, DECISION_REASONS, FAILURE_CLASSES, STATUSES
 from pointsman.spec.schema import DRAFT
 
-__all__ = ["dead_letter_schema", "decision_schema"]
+__all__ = ["dead_letter_schema", "decision_schema", "request_schema"]
 
 Schema = dict[str, Any]
 
@@ -25,6 +25,7 @@ _BYTES: Schema = {
         },
     ],
 }
+_POLICY: Schema = {"type": "string", "pattern": "^[0-9]+@[0-9a-f]{8}$"}
 _PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -41,7 +42,7 @@ _ATTEMPT = _map(
     "One attempt to reach a model.",
     {
         "model": _TEXT,
-        "status": _list_of_words(STATUSES, "How the attempt ended."),
+        "status": _list_of_words(("ok", "failed", "dispatched"), "How the attempt ended."),
         "class": _list_of_words(FAILURE_CLASSES, "The class of the failure."),
         "latency_ms": {"type": "number", "minimum": 0},
     },
@@ -53,6 +54,13 @@ _SOURCE = {
     "partition": {"type": "integer", "minimum": 0},
     "offset": {"type": "integer", "minimum": 0},
 }
+
+
+_EVENT: Schema = {
+    "description": "The event as it came, byte for byte; with write.event or write.redact, what they leave.",
+    "type": "object",
+}
+_METADATA: Schema = {"description": "What enrichers added.", "type": "object"}
 
 
 def decision_schema() -> Schema:
@@ -72,12 +80,58 @@ def decision_schema() -> Schema:
                     {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
                     ["topic", "partition", "offset", "key"],
                 ),
-                "event": {"description": "The event as it came, byte for byte.", "type": "object"},
-                "metadata": {"description": "What enrichers added.", "type": "object"},
+                "event": _EVENT,
+                "metadata": _METADATA,
                 "decision": _decision(),
                 "result": _result(),
             },
             ["v", "id", "time", "decided_at", "source", "event", "metadata", "decision", "result"],
+        ),
+    }
+
+
+def request_schema() -> Schema:
+    """The schema of a request, which a router writes to `<p>.requests.<model>`, version 1."""
+    return {
+        "$schema": DRAFT,
+        "title": "Pointsman request",
+        **_map(
+            "One event that was decided and waits for a model: what a worker needs to call it and to write "
+            "the decision. Its Kafka key is that of the decision.",
+            {
+                "v": {"const": 1, "description": "The version of the request's form."},
+                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
+                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
+                "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
+                "source": _map(
+                    "Where the event was read.",
+                    {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
+                    ["topic", "partition", "offset", "key"],
+                ),
+                "event": {"description": "The event as it came, byte for byte.", "type": "object"},
+                "metadata": _METADATA,
+                "decision": _decision(),
+                "key": {
+                    **_BYTES,
+                    "description": "The decision record's Kafka key: the value of the document's source.key.",
+                },
+                "deadline": {
+                    "type": ["integer", "null"],
+                    "description": "When an answer is of no more use, in ms since 1970; null is never.",
+                },
+                "plan": {
+                    "type": "array",
+                    "items": _TEXT,
+                    "minItems": 1,
+                    "description": "The models to ask in turn; the first is the topic's. A constant behind "
+                    "them is the policy version's.",
+                },
+                "policy": {**_POLICY, "description": "The policy version whose models and outputs hold."},
+            },
+            [
+                *("v", "id", "time", "decided_at", "source", "event", "metadata", "decision"),
+                *("key", "deadline", "plan", "policy"),
+            ],
         ),
     }
 
@@ -99,8 +153,7 @@ def _decision() -> Schema:
             },
             "reason": _list_of_words(DECISION_REASONS, f"Why the route was taken. {reasons}."),
             "policy": {
-                "type": "string",
-                "pattern": "^[0-9]+@[0-9a-f]{8}$",
+                **_POLICY,
                 "description": "The policy version: revision and the first digits of the content hash.",
             },
             "unit": {**_TEXT, "description": "What sticks to the picked model."},
@@ -127,7 +180,10 @@ def _result() -> Schema:
         "What came of it.",
         {
             "status": _list_of_words(STATUSES, f"How it ended. {statuses}."),
-            "model": {**_TEXT, "description": "The model that answered, or was asked last."},
+            "model": {
+                **_TEXT,
+                "description": "The model that answered, or was asked last; `constant` where a constant did.",
+            },
             "output": {"description": "Its answer: the named outputs, or the whole reply."},
             "model_version": {**_TEXT, "description": "The version of the model."},
             "latency_ms": {
@@ -135,7 +191,12 @@ def _result() -> Schema:
                 "minimum": 0,
                 "description": "How long the call took that this event was part of.",
             },
-            "attempts": {"type": "array", "items": _ATTEMPT, "description": "What was tried."},
+            "attempts": {
+                "type": "array",
+                "items": _ATTEMPT,
+                "description": "What was tried, in order, where it was not one success.",
+            },
+            "cost": {"type": "number", "minimum": 0, "description": "What the answer cost."},
         },
         ["status", "model"],
     )

@@ -11,6 +11,7 @@ from pointsman.base.config import Key, Kind
 from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.codes import CATALOGUE, CHAPTERS
 from pointsman.spec.components import REGISTRIES, SHORTHAND, available
+from pointsman.spec.dispatch import EndpointKeys
 from pointsman.spec.keys import Common, Component, Keys, Limits, RouteKeys, Source, Table, Write
 from pointsman.spec.later import COMPONENTS, STEP, WORDS
 from pointsman.spec.read import declared
@@ -31,6 +32,7 @@ _SECTIONS: tuple[tuple[str, type[Any] | str], ...] = (
     ("source", Source),
     ("tables.NAME", Table),
     ("enrich.FIELD", "enricher"),
+    ("endpoints.NAME", "endpoint"),
     ("models.NAME", "model"),
     ("routes[]", RouteKeys),
     ("routes[].use", "strategy"),
@@ -40,6 +42,8 @@ _SECTIONS: tuple[tuple[str, type[Any] | str], ...] = (
 """The sections of the page: a config dataclass, or the role whose components it lists."""
 
 _ROLES = {
+    "endpoint": "A server whose models share connections, identity and limits: one protocol with its "
+    "address, and the keys below. Its models say `endpoint: NAME` in place of a protocol.",
     "enricher": "A CEL expression alone, or a map with the keys of one enricher.",
     "model": "A map with the keys of one protocol and those that every model has.",
     "strategy": "A model's name alone, or a map with the keys of one strategy.",
@@ -69,6 +73,9 @@ def reference_page() -> str:
 def _role(role: str) -> list[str]:
     """The components of a role, each with its keys and an example."""
     lines = [_ROLES[role]]
+    if role == "endpoint":
+        protocols = _listed(available("endpoint"))
+        return [*lines, "", f"Protocols: {protocols}.", "", *_table("EndpointKeys", declared(EndpointKeys))]
     short = SHORTHAND.get(role)
     if short is not None:
         component: Any = REGISTRIES[role].get(short)
@@ -80,8 +87,7 @@ def _role(role: str) -> list[str]:
         lines += ["", f"### `{name}`", "", _said(component), ""]
         lines += [*_table(f"{role}.{name}", declared(component.Config)), "", _fenced(component.example())]
     later = sorted(name for name in COMPONENTS[role] if name not in available(role))
-    lines += ["", f"In later versions: {_listed(later)}."]
-    return lines
+    return [*lines, *(["", f"In later versions: {_listed(later)}."] if later else [])]
 
 
 def _keys(cls: type[Any]) -> list[str]:
@@ -155,6 +161,7 @@ _KINDS = {
     kinds.Flag: "`true` or `false`",
     kinds.ModelName: "a model's name",
     kinds.PythonName: "`module:function`",
+    kinds.Secret: "a secret, such as `${NAME}` or `${file:PATH}`",
     kinds.Share: "share",
     kinds.TableName: "a table's name",
     kinds.Text: "text",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from pointsman.base.errors import Finding
@@ -13,11 +14,13 @@ from pointsman.spec.document import Document
 from pointsman.spec.expressions import ROOTS
 from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Table, Write
 from pointsman.spec.node import Node
-from pointsman.spec.read import Reader, declared
+from pointsman.spec.read import Reader, declared, did_you_mean
 
 __all__ = [
     "identifier",
     "names_apart",
+    "not_constant",
+    "redaction",
     "route_name",
     "routes",
     "table",
@@ -45,6 +48,13 @@ def names_apart(reader: Reader, node: Node, name: str, what: str) -> None:
         taken = "a table"
     if taken:
         reader.tell(node, "E217", f"'{name}' is already {taken}", f"give the {what} another name")
+
+
+def not_constant(reader: Reader, node: Node, name: str) -> None:
+    """No model is called like the constants of fallbacks in records."""
+    if name == "constant":
+        message = f"'{name}' is what records say where a constant answered"
+        reader.tell(node, "E217", message, "give the model another name")
 
 
 def table(reader: Reader, node: Node, found: Table) -> bool:
@@ -141,7 +151,7 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
     node = members.get("write")
     given = node.members if node is not None else {}
     at_source = members["source"].members.get("topics", members["source"])
-    for name in ("decisions", "dead_letters"):
+    for name in ("decisions", "dead_letters", "results"):
         topic = getattr(full, name)
         if topic in source.topics:
             reader.tell(
@@ -150,23 +160,63 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
                 f"'{topic}' is a topic that this pipeline reads",
                 f"write to a topic of its own, for example {pipeline}.{name.replace('_', '-')}",
             )
-    if full.decisions == full.dead_letters:
-        reader.tell(
-            given.get("dead_letters", given.get("decisions", at_source)),
-            "E213",
-            f"decisions and dead letters both go to '{full.decisions}'",
-            "give each a topic of its own",
-        )
+    written = {"decisions": full.decisions, "dead letters": full.dead_letters, "results": full.results}
+    for (one, topic), (other, same) in combinations(written.items(), 2):
+        if topic is not None and topic == same:
+            at = given.get(other.replace(" ", "_"), given.get(one.replace(" ", "_"), at_source))
+            message = f"{one} and {other} both go to '{topic}'"
+            reader.tell(at, "E213", message, "give each a topic of its own")
     for number, item in enumerate(at_source.items):
         if item.text in [other.text for other in at_source.items[:number]]:
             reader.tell(item, "E205", f"the topic '{item.raw}' is named twice", "remove one")
     return full
 
 
+def redaction(reader: Reader, members: Mapping[str, Node], source: Source) -> None:
+    """Warns of fields to write or hide that no event is declared to have, and of hiding what names it."""
+    node = members.get("write")
+    if node is None:
+        return
+    hidden, shown = node.members.get("redact"), node.members.get("event")
+    named = dict(hidden.keys) if hidden is not None else {}
+    for name, key in named.items():
+        _declared_field(reader, key, name, source)
+    for item in shown.items if shown is not None else ():
+        if item.shape == "scalar":
+            _declared_field(reader, item, item.text, source)
+    for what, program in {"key": source.key, "id": source.id}.items():
+        for name, at in named.items():
+            if program is not None and f"event.{name}" in {_member(path) for path in program.reads}:
+                reader.tell(
+                    at,
+                    "W230",
+                    f"'{name}' is hidden in the event, but source.{what} shows it in every record",
+                    f"take another field for source.{what}, or leave '{name}' as it is",
+                    "warning",
+                )
+
+
+def _member(path: str) -> str:
+    """`event.card` of `event.card.number`."""
+    return ".".join(path.split(".")[:2])
+
+
+def _declared_field(reader: Reader, node: Node, name: str, source: Source) -> None:
+    if source.fields is not None and name not in source.fields:
+        otherwise = "a field that only some events have may stay; else correct the name"
+        message = f"'{name}' is not a declared field"
+        reader.tell(node, "W229", message, did_you_mean(name, source.fields, otherwise), "warning")
+
+
 def unused(document: Document, members: Mapping[str, Node]) -> list[Finding]:
     """Warnings about models and tables that nothing uses; asked only where there is no error."""
     found: list[Finding] = []
     used = {text for node in members["routes"].items for text in _texts(node.members.get("use"))}
+    chains = [route.fallback for route in document.routes]
+    chains += [spec.common.fallback for spec in document.models.values()]
+    used |= {step for chain in chains for step in chain or () if isinstance(step, str)}
+    if document.limits.max_lag is not None and document.limits.max_lag.then is not None:
+        used.add(document.limits.max_lag.then)
     for name in document.models:
         if name not in used:
             place = members["models"].keys[name].place
@@ -175,6 +225,12 @@ def unused(document: Document, members: Mapping[str, Node]) -> list[Finding]:
                     "W221", f"no route uses the model '{name}'", "remove it, or add a route", "warning"
                 )
             )
+    served = {spec.endpoint for spec in document.models.values()}
+    for name in document.endpoints:
+        if name not in served:
+            place = members["endpoints"].keys[name].place
+            message = f"no model is served by the endpoint '{name}'"
+            found.append(place.finding("W225", message, "remove it, or name it in a model", "warning"))
     read = {path.partition(".")[0] for program in programs(document) for path in program.reads}
     looked_up = {getattr(enricher.config, "lookup", None) for enricher in document.enrich}
     for name in document.tables:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pointsman.base import config as kinds
 from pointsman.base.config import Key, Kind
 from pointsman.spec.components import REGISTRIES, SHORTHAND, available
+from pointsman.spec.dispatch import EndpointKeys
 from pointsman.spec.keys import Common, Component, Keys
 from pointsman.spec.later import STEP, WORDS
 from pointsman.spec.node import Node
@@ -73,6 +75,7 @@ class _Maker:
             kinds.Number: lambda kind: _number("number", kind),
             kinds.OneOf: lambda kind: {"anyOf": [self.kind(one) for one in kind.kinds]},
             kinds.PythonName: lambda _: _text(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"),
+            kinds.Secret: lambda _: {"type": "string"},
             kinds.Share: lambda _: _text(r"\d+(\.\d+)?%"),
             kinds.TableName: lambda _: {"type": "string"},
             kinds.Text: lambda kind: _text(kind.pattern) if kind.pattern else {"type": "string"},
@@ -133,6 +136,8 @@ class _Maker:
 
     def component(self, kind: Component) -> Schema:
         """A value that stands for a component, or a map that names one."""
+        if kind.role == "endpoint":
+            return self.endpoint()
         registry = REGISTRIES[kind.role]
         choices: list[Schema] = []
         short = SHORTHAND.get(kind.role)
@@ -144,7 +149,33 @@ class _Maker:
             component = registry.get(name)
             known = {**declared(component.Config), **(declared(Common) if kind.role == "model" else {})}
             choices.append(self.ref(f"{kind.role}.{name}", known, sentence(component)))
+        if kind.role == "model" and available("endpoint"):
+            choices.append(self.served())
         return {"anyOf": choices}
+
+    def endpoint(self) -> Schema:
+        """A server that models share: one protocol's address, and the keys of every endpoint."""
+        choices = []
+        for name in available("endpoint"):
+            component: Any = REGISTRIES["model"].get(name)
+            known = {name: declared(component.Config)[name], **declared(EndpointKeys)}
+            choices.append(self.ref(f"endpoint.{name}", known, f"A server of the protocol {name}."))
+        return {"anyOf": choices} if choices else {"type": "object"}
+
+    def served(self) -> Schema:
+        """A model at an endpoint: the keys of every model, and those of whatever protocol it speaks."""
+        known: dict[str, Key] = {}
+        for name in available("endpoint"):
+            component: Any = REGISTRIES["model"].get(name)
+            for own, key in declared(component.Config).items():
+                if own != name:
+                    before = known.get(own)
+                    either = key.kind if before is None else kinds.OneOf((before.kind, key.kind))
+                    same = before is None or before.kind == key.kind
+                    known[own] = replace(key if same else replace(key, kind=either), required=False)
+        known |= {name: key for name, key in declared(Common).items() if name not in known}
+        known["endpoint"] = replace(declared(Common)["endpoint"], required=True)
+        return self.ref("model.endpoint", known, "A model that an endpoint serves.")
 
 
 _AS_WRITTEN = (kinds.Choice, kinds.Flag, kinds.Text, kinds.Whole)

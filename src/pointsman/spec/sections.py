@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pointsman.base.errors import Finding
 from pointsman.spec import rules
-from pointsman.spec.components import read_enrich, read_model, read_use
+from pointsman.spec.components import read_endpoint, read_enrich, read_fallback, read_model, read_use
 from pointsman.spec.digest import document_hash
-from pointsman.spec.document import Document, Enrich, ModelSpec, Route
+from pointsman.spec.dispatch import MaxLag
+from pointsman.spec.document import Document, EndpointSpec, Enrich, ModelSpec, Route
 from pointsman.spec.keys import (
     FIELD_TYPES,
     IDENTIFIER,
@@ -29,6 +32,9 @@ from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, declared
 
 __all__ = ["Sections"]
+
+_SECRET = re.compile(r"password|secret|^sasl\.jaas|\.pem$")
+"""Properties of the Kafka client that nobody should read."""
 
 
 class Sections:
@@ -60,13 +66,15 @@ class Sections:
         enrich = self.enrich()
         scope, reply_scope = expressions.scope(), expressions.scope(reply=True)
         self.config("defaults", Common)
-        models = self.models()
+        endpoints = self.endpoints()
+        models = self.models(endpoints)
         routes = self.routes()
-        limits = self.config("limits", Limits) or Limits()
+        limits = self.limits()
         write = self.config("write", Write) or Write()
         kafka = self.kafka()
         if source is not None:
             write = rules.topics(reader, self.members, str(top["pipeline"] or "<p>"), source, write)
+            rules.redaction(reader, self.members, source)
         if source is None or any(finding.severity == "error" for finding in [*self.before, *reader.findings]):
             return None
         document = Document(
@@ -76,6 +84,7 @@ class Sections:
             source=source,
             tables=tables,
             enrich=enrich,
+            endpoints={name: spec for name, spec in endpoints.items() if spec is not None},
             models=models,
             routes=routes,
             unmatched=top["unmatched"],
@@ -160,13 +169,22 @@ class Sections:
             self.reader.expressions.add(field, "dyn" if made is None else made.result)
         return found
 
-    def models(self) -> dict[str, ModelSpec]:
+    def endpoints(self) -> dict[str, EndpointSpec | None]:
+        """The endpoints by name; None for one that a finding was told of."""
+        found: dict[str, EndpointSpec | None] = {}
+        for name, node in self.entries("endpoints", "endpoints").items():
+            rules.identifier(self.reader, self.key("endpoints", name), name, "endpoint", MODEL_NAME)
+            found[name] = read_endpoint(self.reader, name, node)
+        return found
+
+    def models(self, endpoints: Mapping[str, EndpointSpec | None]) -> dict[str, ModelSpec]:
         """The models by name."""
         found: dict[str, ModelSpec] = {}
         defaults = self.members.get("defaults")
         for name, node in self.entries("models", "models").items():
             rules.identifier(self.reader, self.key("models", name), name, "model", MODEL_NAME)
-            made = read_model(self.reader, name, node, defaults)
+            rules.not_constant(self.reader, self.key("models", name), name)
+            made = read_model(self.reader, name, node, defaults, endpoints)
             if made is not None:
                 found[name] = made
         return found
@@ -206,7 +224,29 @@ class Sections:
             return name, conditional, None
         when = values.get("when")
         condition = when.python if isinstance(when, PythonCondition) else when
-        return name, conditional, Route(name, condition, use, values.get("on_error", "next"), node.place.line)
+        fallback = values.get("fallback")
+        if fallback is not None:
+            picked = members["use"].text if use.strategy == "fixed" else None
+            fallback = read_fallback(self.reader, members["fallback"], fallback, picked, True)
+        made = Route(
+            name,
+            condition,
+            use,
+            values.get("on_error", "next"),
+            node.place.line,
+            fallback,
+            values.get("deadline"),
+        )
+        return name, conditional, made
+
+    def limits(self) -> Limits:
+        """What may be under way at once."""
+        limits: Limits | None = self.config("limits", Limits)
+        if limits is None or limits.max_lag is None:
+            return limits or Limits()
+        lag: Any = limits.max_lag
+        then = None if lag.then == "wait" else lag.then
+        return dataclasses.replace(limits, max_lag=MaxLag(lag.events, then))
 
     def kafka(self) -> dict[str, str]:
         """The client's properties as text; their names and values are librdkafka's matter."""
@@ -218,4 +258,6 @@ class Sections:
                 self.reader.wrong(node, "a property's value")
             else:
                 found[name] = node.text
+                if _SECRET.search(name):
+                    self.reader.exposed(node)
         return found
