@@ -56,6 +56,10 @@ class CommonKeys(Protocol):
     def timeout(self) -> float:
         """Seconds that one call may take."""
 
+    @property
+    def model(self) -> str | None:
+        """Its name at its server; None where that is its name in the document."""
+
 
 class Model(Protocol):
     """Answers a batch of inputs.

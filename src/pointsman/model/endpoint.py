@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -64,13 +64,6 @@ class EndpointKeys:
     )
 
 
-@dataclass(slots=True)
-class _Shared:
-    """What was opened once for all models."""
-
-    made: dict[str, Any] = field(default_factory=dict)
-
-
 class Endpoint:
     """One server: models that name it share its connections.
 
@@ -84,6 +77,7 @@ class Endpoint:
         target: `host:port`.
         auth: Who is calling.
         tls: What is said of TLS; of use where `secure`.
+        private: Whether it belongs to one model, which closes it with `release`.
     """
 
     def __init__(self, name: str, address: str, keys: EndpointKeys | None = None) -> None:
@@ -109,7 +103,30 @@ class Endpoint:
             text = f"tls is given, and the address is {self.scheme}://"
             raise Misfit("E442", text, f"write {self.scheme}s://", ("tls",))
         self._context = _context(self.tls) if self.secure else None
-        self._shared = _Shared()
+        self.private = False
+        self._shared: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, name: str, address: str, given: Endpoint | None, *, grpc: bool = False) -> Endpoint:
+        """The endpoint that a model shares, or one of its own at `address`.
+
+        Args:
+            name: The model's name.
+            address: The model's own address.
+            given: The endpoint it shares; None for its own.
+            grpc: Whether the protocol can be spoken in gRPC too.
+
+        Raises:
+            Misfit: The address cannot be used with the protocol.
+            MissingExtra: aiohttp is not installed.
+        """
+        endpoint = given or cls(name, address)
+        endpoint.private = given is None
+        if endpoint.grpc and not grpc:
+            raise Misfit("E441", "the protocol is not spoken in gRPC", "write http:// or https://")
+        if not endpoint.grpc:
+            http_library()
+        return endpoint
 
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r}, {self.base!r})"
@@ -153,10 +170,9 @@ class Endpoint:
             kind: Which, such as `grpc`.
             make: Called in the event loop at the first use.
         """
-        made = self._shared.made
-        if kind not in made:
-            made[kind] = make()
-        return made[kind]
+        if kind not in self._shared:
+            self._shared[kind] = make()
+        return self._shared[kind]
 
     def session(self) -> Any:
         """The aiohttp session; must be called in the event loop."""
@@ -174,9 +190,14 @@ class Endpoint:
 
     async def close(self) -> None:
         """Closes its connections; may be called again."""
-        made, self._shared.made = self._shared.made, {}
+        made, self._shared = self._shared, {}
         for one in made.values():
             await one.close()
+
+    async def release(self) -> None:
+        """Closes it where it belongs to the model that calls; one that is shared is left to its owner."""
+        if self.private:
+            await self.close()
 
 
 def http_library() -> Any:

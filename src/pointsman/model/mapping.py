@@ -6,6 +6,7 @@ differs from the model's own metadata is found when a server is asked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,7 +20,7 @@ from pointsman.cel.values import article, to_json, type_name
 from pointsman.model.base import Row
 from pointsman.model.tensors import Column, Tensor, stack, tensor
 
-__all__ = ["ANY", "DTYPES", "Fed", "Feed", "Feeds", "Mismatch", "Named", "TensorKeys"]
+__all__ = ["ANY", "DTYPES", "Fed", "Feed", "Feeds", "Mismatch", "Named", "TensorKeys", "rows_along"]
 
 ANY: Final = "any"
 """The dtype of values that go as they are, where the protocol is JSON."""
@@ -46,6 +47,18 @@ _OF_RESULT: Final = {
 
 _NEVER: Final = frozenset(("google.protobuf.Timestamp", "google.protobuf.Duration", "timestamp", "duration"))
 """Types of expressions that no tensor holds."""
+
+
+_SPELLINGS: Final = {
+    "fp16": "float16",
+    "half": "float16",
+    "fp32": "float32",
+    "float": "float32",
+    "fp64": "float64",
+    "double": "float64",
+    "bytes": "string",
+}
+"""Other names of dtypes, in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,11 +284,50 @@ class Feeds:
                 found.append(Mismatch(self._model, feed.name, known, f"given as {feed.dtype}"))
                 continue
             dtype, shape = declared[feed.name]
-            if feed.dtype not in (dtype, ANY):
+            if feed.dtype not in (_canonical(dtype), ANY):
                 found.append(Mismatch(self._model, feed.name, dtype, feed.dtype))
             if feed.dtype != ANY and not _agree(feed.shape, shape):
                 found.append(Mismatch(self._model, feed.name, _spelled(shape), _spelled(feed.shape)))
         return found
+
+
+def rows_along(
+    model: str, name: str, values: Sequence[Any], shape: Sequence[int], n: int | None
+) -> Sequence[Any]:
+    """One output as a JSON-like value for each row, which lie along its first axis.
+
+    Args:
+        model: The model's name, for messages.
+        name: The output's name.
+        values: Its elements in row-major order, as many as the shape says.
+        shape: With the batch axis first: a row of [rows] is a value, of [rows, 3] a list of three.
+        n: How many rows were sent; None where the model knows no batch axis, and all of it is one row's.
+
+    Raises:
+        InvalidReply: Its first axis is not `n`.
+    """
+    if n is None:
+        return [_nested(values, shape)]
+    if not shape or shape[0] != n:
+        found = _spelled(tuple(shape))
+        raise InvalidReply(f"model '{model}': output '{name}' is {found}, expected {n} along its first axis")
+    if len(shape) == 1:
+        return values
+    if len(shape) == 2:
+        size = shape[1]
+        return [list(values[at : at + size]) for at in range(0, n * size, size)] if size else [[]] * n
+    whole: list[Any] = _nested(values, shape)
+    return whole
+
+
+def _nested(values: Sequence[Any], shape: Sequence[int]) -> Any:
+    """The elements in lists of lists, as the shape says."""
+    if not shape:
+        return values[0]
+    if len(shape) == 1:
+        return list(values)
+    size = math.prod(shape[1:])
+    return [_nested(values[at * size : (at + 1) * size], shape[1:]) for at in range(shape[0])]
 
 
 def _feed(
@@ -374,6 +426,12 @@ def _unfit(feed: Feed, array: Tensor, bad: dict[int, str]) -> None:
         rows = finite.reshape(len(array), -1).all(axis=1)
         for place in np.flatnonzero(~rows).tolist():
             bad.setdefault(place, f"input '{feed.column.name}' is not finite, which JSON cannot carry")
+
+
+def _canonical(dtype: str) -> str:
+    """A dtype as the document writes it: `FP32`, `DT_FLOAT` and `float32` are one."""
+    word = dtype.lower().removeprefix("dt_").removeprefix("type_")
+    return _SPELLINGS.get(word, word)
 
 
 def _agree(ours: Sequence[int], theirs: Sequence[int]) -> bool:

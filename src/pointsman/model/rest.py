@@ -36,7 +36,7 @@ __all__ = [
     "json_of",
     "post",
     "quoted",
-    "tracing",
+    "readiness",
 ]
 
 MOST_BYTES: Final = 16 << 20
@@ -70,7 +70,7 @@ class Answer:
     """What a server answered.
 
     Attributes:
-        status: 200 to 299.
+        status: 200 to 299, unless any was asked for.
         kind: The content type without its parameters, in lower case; empty where it named none.
         headers: By name, whatever the case.
         body: Uncompressed.
@@ -115,7 +115,7 @@ def json_of(answer: Answer) -> Any:
         raise InvalidReply(f"the reply ({size} bytes) is not JSON: {error}") from None
 
 
-def tracing(ask: Ask) -> dict[str, str]:
+def _tracing(ask: Ask) -> dict[str, str]:
     """The headers that tie a request to its event: the trace, and the id where there is one event."""
     headers = {name: value for name, value in ask.trace.items() if _plain(value)}
     if len(ask.ids) == 1 and _plain(ask.ids[0]) and len(ask.ids[0]) <= 256:
@@ -132,6 +132,7 @@ async def post(
     method: str = "POST",
     headers: Mapping[str, str] | None = None,
     most_bytes: int = MOST_BYTES,
+    anyway: bool = False,
 ) -> Answer:
     """One request of JSON within `ask.timeout`.
 
@@ -143,11 +144,12 @@ async def post(
         method: The HTTP method.
         headers: Besides the usual ones, which they replace.
         most_bytes: The longest reply.
+        anyway: Whether an answer of any status is returned.
 
     Raises:
         ModelError: It failed; the class says how.
     """
-    sent = {"Accept": "application/json", **tracing(ask)}
+    sent = {"Accept": "application/json", **_tracing(ask)}
     if body is not None:
         sent["Content-Type"] = "application/json"
     sent.update(headers or {})
@@ -156,12 +158,35 @@ async def post(
             who = await endpoint.headers()
             sent.update(who)
             try:
-                return await exchange(endpoint, method, endpoint.base + path, sent, body, most_bytes)
+                url = endpoint.base + path
+                return await exchange(endpoint, method, url, sent, body, most_bytes, anyway=anyway)
             except _Unknown as error:
                 endpoint.auth.refused(who)
                 raise ModelRefused(str(error)) from None
     except TimeoutError:
         raise ModelTimeout(f"no answer within {ask.timeout:g} s") from None
+
+
+async def readiness(endpoint: Endpoint, path: str, timeout: float) -> tuple[str, Any]:
+    """Asks whether a model is ready.
+
+    Returns:
+        Why it is not, empty where it is; and what the server says, None where that is not JSON.
+
+    Raises:
+        ModelError: It could not be asked, or who asked was not accepted.
+    """
+    answer = await post(endpoint, path, None, Ask(timeout, (), {}), method="GET", anyway=True)
+    if answer.status in (401, 403):
+        raise failure_of(answer.status, answer.headers, _said(_reason(answer.body), endpoint))
+    try:
+        said = json_of(answer)
+    except InvalidReply:
+        said = None
+    if 200 <= answer.status < 300:
+        return "", said
+    reason = _said(_reason(answer.body), endpoint)
+    return f"HTTP {answer.status}: {reason}" if reason else f"HTTP {answer.status}", said
 
 
 class _Unknown(ModelRefused):
@@ -177,6 +202,7 @@ async def exchange(
     most_bytes: int,
     *,
     token: bool = False,
+    anyway: bool = False,
 ) -> Answer:
     """One request without credentials of its own and without a time limit.
 
@@ -188,6 +214,7 @@ async def exchange(
         body: None for none.
         most_bytes: The longest reply.
         token: Whether it goes to a token endpoint, which `tls` does not describe.
+        anyway: Whether an answer of any status is returned.
 
     Raises:
         ModelError: It failed; the class says how.
@@ -213,7 +240,7 @@ async def exchange(
             **more,
         ) as response:
             content = await _content(response, most_bytes)
-            if 200 <= response.status < 300:
+            if anyway or 200 <= response.status < 300:
                 return Answer(response.status, _kind(response), response.headers, content)
             raise failure_of(response.status, response.headers, _said(_reason(content), endpoint))
     except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
