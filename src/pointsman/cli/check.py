@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pointsman.base.errors import Finding, Misfit
+from pointsman.base.errors import Finding, Misfit, MissingExtra
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
 from pointsman.cli.screen import paint, say, write_json
 
@@ -20,23 +21,36 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 
-def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_json: AsJson = False) -> None:
+Live = Annotated[bool, typer.Option("--live", help="Also ask every server whether it fits the document.")]
+PATIENCE = 5.0
+"""Seconds that a server may take to say how it is."""
+
+
+def check(
+    pipeline: Pipeline = DEFAULT_PIPELINE,
+    overlay: Overlays = None,
+    live: Live = False,
+    as_json: AsJson = False,
+) -> None:
     """Says everything that is wrong with a pipeline, and where.
 
     Reads the document, compiles every expression, opens the models and reads the tables; needs no broker.
-    Exits 1 where there are errors; warnings alone exit 0.
+    With --live it also asks each server whether it is ready and what its model takes, and compares names,
+    types and shapes with the inputs. Exits 1 where there are errors; warnings alone exit 0.
 
     Examples:
 
       pointsman check
 
       pointsman check pipeline.yaml --overlay prod.yaml --json
+
+      pointsman check --live
     """
     from pointsman import spec
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
     if document is not None:
-        findings = [*findings, *_opened(document)]
+        findings = [*findings, *_opened(document, live)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         write_json(
@@ -48,13 +62,15 @@ def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_js
         raise typer.Exit(1)
 
 
-def _opened(document: Document) -> list[Finding]:
+def _opened(document: Document, live: bool) -> list[Finding]:
     """What opening the models, reading the tables and importing the Python conditions finds."""
     from pointsman.base import hooks
+    from pointsman.model.base import models as protocols
     from pointsman.model.opening import open_model
+    from pointsman.spec.components import remote
     from pointsman.state.tables import load_table
 
-    found: list[Finding] = []
+    found = _remote(document, live)
 
     def attempt(what: str, path: tuple[str | int, ...], open_it: Callable[[], object]) -> None:
         try:
@@ -67,7 +83,8 @@ def _opened(document: Document) -> list[Finding]:
             opened.close()
 
     for name, spec in document.models.items():
-        attempt(f"model '{name}'", ("models", name), partial(open_model, name, spec, document.folder))
+        if not remote(protocols.get(spec.protocol)):
+            attempt(f"model '{name}'", ("models", name), partial(open_model, name, spec, document.folder))
     for name, table in document.tables.items():
         attempt(f"table '{name}'", ("tables", name), partial(load_table, table, name))
     for number, route in enumerate(document.routes):
@@ -75,6 +92,29 @@ def _opened(document: Document) -> list[Finding]:
             load = partial(hooks.load, route.python, document.folder)
             attempt(f"route '{route.name}'", ("routes", number, "when", "python"), load)
     return found
+
+
+def _remote(document: Document, live: bool) -> list[Finding]:
+    """What opening the endpoints and remote models finds, and what their servers say."""
+    from pointsman.cli.servers import Servers, differences, is_remote
+
+    if not document.endpoints and not any(map(is_remote, document.models.values())):
+        return []
+    servers = Servers(document)
+
+    async def ask() -> list[Finding]:
+        servers.open()
+        try:
+            for broken in servers.broken.values():
+                if isinstance(broken, MissingExtra):
+                    raise broken
+            if not live:
+                return servers.findings
+            return [*servers.findings, *differences(document, servers, await servers.ask(PATIENCE))]
+        finally:
+            await servers.close()
+
+    return asyncio.run(ask())
 
 
 def _say(pipeline: Path, findings: Sequence[Finding], errors: int) -> None:

@@ -16,6 +16,7 @@ from pointsman.cli.check import check
 from pointsman.cli.demo import demo
 from pointsman.cli.explain import explain
 from pointsman.cli.init import init
+from pointsman.cli.models import models
 from pointsman.cli.run import run
 from pointsman.cli.send import send
 from pointsman.cli.tail import tail
@@ -60,6 +61,7 @@ app.command("test", rich_help_panel=WRITE)(run_cases)
 app.command(rich_help_panel=RUN)(run)
 app.command(rich_help_panel=RUN)(demo)
 app.add_typer(broker.app, name="broker", rich_help_panel=RUN)
+app.command(rich_help_panel=RUN)(models)
 app.command(rich_help_panel=RUN)(bench)
 app.command(rich_help_panel=DATA)(topics)
 app.command(rich_help_panel=DATA)(send)
