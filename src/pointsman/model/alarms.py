@@ -1,0 +1,81 @@
+"""Many timers on one timer of the event loop.
+
+A guard sets a timer for every attempt and cancels nearly all of them. One of the loop's own costs several
+microseconds to make and to cancel; here it is an entry on a heap.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+__all__ = ["Alarm", "Alarms"]
+
+
+class Alarm:
+    """One moment and what is called then.
+
+    Attributes:
+        call: None once it was called or cancelled.
+    """
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call: Callable[[], None] | None = call
+
+
+class Alarms:
+    """Calls functions at given moments of the loop's clock; used in the loop's thread alone."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[tuple[float, int, Alarm]] = []
+        self._serial = count()
+        self._timer: TimerHandle | None = None
+        self._cancelled = 0
+
+    def at(self, when: float, call: Callable[[], None]) -> Alarm:
+        """Has `call` called at `when`, or soon if that has passed; never before this returns."""
+        alarm = Alarm(call)
+        heappush(self._heap, (when, next(self._serial), alarm))
+        if self._timer is None or when < self._timer.when():
+            self._set(when)
+        return alarm
+
+    def cancel(self, alarm: Alarm) -> None:
+        """Has it not called; may come too late."""
+        if alarm.call is None:
+            return
+        alarm.call = None
+        self._cancelled += 1
+        if self._cancelled > 100 and self._cancelled * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].call is not None]
+            heapify(self._heap)
+            self._cancelled = 0
+
+    def close(self) -> None:
+        """Forgets all."""
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._heap and (self._heap[0][0] <= now or self._heap[0][2].call is None):
+            alarm = heappop(self._heap)[2]
+            call, alarm.call = alarm.call, None
+            if call is None:
+                self._cancelled -= 1
+            else:
+                call()
+        if self._heap and self._timer is None:
+            self._set(self._heap[0][0])
