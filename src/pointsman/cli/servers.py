@@ -156,12 +156,13 @@ def _inputs(document: Document, name: str, model: RemoteModel, answer: Health) -
     if feeds is None or answer.inputs is None:
         return []
     known = ", ".join(f"{one} ({dtype} {_shape(shape)})" for one, (dtype, shape) in answer.inputs.items())
-    return [
-        document.where(("models", name, "inputs", mismatch.field)).finding(
-            "E503", str(mismatch), f"the server's inputs: {known}"
-        )
-        for mismatch in feeds.compare(answer.inputs)
-    ]
+    tensors = getattr(document.models[name].config, "tensors", None) or {}
+    found = []
+    for mismatch in feeds.compare(answer.inputs):
+        section = "tensors" if mismatch.field in tensors else "inputs"
+        place = document.where(("models", name, section, mismatch.field))
+        found.append(place.finding("E503", str(mismatch), f"the server's inputs: {known}"))
+    return found
 
 
 def _version(document: Document, name: str, answer: Health) -> Sequence[Finding]:
