@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.base.errors import Finding, SpecError
+from pointsman.base.errors import Finding
 from pointsman.cel.problems import CODES
-from pointsman.cli.workbench import Workbench
-from pointsman.model.opening import open_models
+from pointsman.cli.check import opened
 from pointsman.spec import examine
 from pointsman.spec.codes import CATALOGUE
 
@@ -50,13 +49,7 @@ def findings(folder: Path, piece: str) -> list[Finding]:
     document, found = examine(folder / "pipeline.yaml", [overlay], {})
     if document is None:
         return found
-    try:
-        for model in open_models(document, document.folder).values():
-            model.close()
-        with Workbench(document):
-            return found
-    except SpecError as error:
-        return [*found, *error.findings]
+    return [*found, *opened(document)]
 
 
 def codes(found: list[Finding], code: str) -> list[str]:

@@ -18,7 +18,7 @@ from pointsman.cli.screen import paint, say, write_json
 if TYPE_CHECKING:
     from pointsman.spec.document import Document
 
-__all__ = ["check"]
+__all__ = ["check", "opened"]
 
 
 Live = Annotated[bool, typer.Option("--live", help="Also ask every server whether it fits the document.")]
@@ -50,7 +50,7 @@ def check(
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
     if document is not None:
-        findings = [*findings, *_opened(document, live)]
+        findings = [*findings, *opened(document, live)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         write_json(
@@ -62,7 +62,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _opened(document: Document, live: bool) -> list[Finding]:
+def opened(document: Document, live: bool = False) -> list[Finding]:
     """What opening the models, reading the tables and importing the Python conditions finds."""
     from pointsman.base import hooks
     from pointsman.model.base import models as protocols

@@ -87,6 +87,8 @@ class Servers:
         except MissingExtra as missing:
             self.broken[name] = missing
         else:
+            if hasattr(opened, "connect"):
+                opened.connect(self.document.kafka)
             self.opened[name] = opened
 
     async def ask(self, seconds: float) -> dict[str, Answer]:
@@ -139,7 +141,8 @@ def differences(document: Document, servers: Servers, answers: dict[str, Answer]
                 hint = "start it, or correct the address, auth or tls"
             found.append(place.finding("E501", message, hint))
         elif isinstance(answer, Health) and not answer.ready:
-            path = ("models", name, "model" if spec.common.model is not None else spec.protocol)
+            own = "endpoint" if spec.endpoint else spec.protocol
+            path = ("models", name, own if spec.common.model is None else "model")
             why = f": {answer.why}" if answer.why else ""
             message = f"model '{name}' is not ready at {address}{why}"
             found.append(

@@ -468,8 +468,8 @@ CATALOGUE: Final[dict[str, Code]] = {
     ),
     "E441": Code(
         "not an address",
-        "The address of a model or endpoint is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, "
-        "or holds what does not belong there.",
+        "What should be an address is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, or holds "
+        "what does not belong there.",
         "Write `http://host:port` for REST, `grpc://host:port` for gRPC; a user and a password stand under "
         "`auth`.",
         'models:\n  remote: {open_inference: "localhost:8080", inputs: {amount: amount}}',

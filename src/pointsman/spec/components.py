@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pointsman.base.config import Key
+from pointsman.base.config import Key, Text
 from pointsman.base.errors import Misfit
 from pointsman.base.registry import Registry
 from pointsman.enrich.base import enrichers
@@ -43,15 +43,15 @@ def remote(component: Any) -> bool:
     return hasattr(component, "request")
 
 
-def shareable(component: Any) -> bool:
-    """Whether models of this class can share an endpoint: they are remote and their key is an address."""
-    return remote(component) and bool(getattr(component, "shareable", True))
+def shareable(name: str, component: Any) -> bool:
+    """Whether models of a protocol can share an endpoint: they are remote, and its key is an address."""
+    return remote(component) and isinstance(declared(component.Config)[name].kind, Text)
 
 
 def available(role: str) -> list[str]:
     """The components that a document may name by key."""
     if role == "endpoint":
-        return [name for name, component in models if shareable(component)]
+        return [name for name, component in models if shareable(name, component)]
     return [name for name in REGISTRIES[role].names() if name != SHORTHAND.get(role)]
 
 
