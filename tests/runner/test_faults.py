@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -94,7 +93,7 @@ def test_a_decision_larger_than_its_topic_takes_is_a_dead_letter(pipeline: Pipel
 
 
 def test_models_that_fail_do_not_stop_the_others(pipeline: Pipeline) -> None:
-    """One that raises, hangs or returns nonsense fails its own events; each has a decision and a dead letter."""
+    """One that raises, hangs or returns nonsense fails its own events: a decision and a dead letter each."""
     names = ["raises", "nonsense", "picky", "hung"]
     pipeline.models(*names, timeout="300ms")
     kinds = ["fast", *names]
@@ -141,7 +140,7 @@ def test_a_slow_model_does_not_hold_up_other_keys(pipeline: Pipeline) -> None:
 
 
 def test_full_limits_pause_and_resume(pipeline: Pipeline) -> None:
-    """With its in-flight limit reached the run waits for its models, stays in the group, and loses nothing."""
+    """With its in-flight limit reached a run waits for its models, stays in the group, and loses nothing."""
     pipeline.models("slower", timeout="5s")
     pipeline.document["limits"] = {"in_flight": 20}
     pipeline.send(events(50, kind="slower"))
@@ -177,7 +176,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> LocalBroker:
 
 
 def test_a_broker_that_dies_and_comes_back(
-    own_broker: LocalBroker, pipeline_on: Callable[..., Pipeline], tmp_path: Path
+    own_broker: LocalBroker, pipeline_on: Callable[..., Pipeline]
 ) -> None:
     """A broker killed in mid-run and started again: the run goes on by itself and nothing is lost."""
     pipeline = pipeline_on(Kafka(own_broker.client_config))

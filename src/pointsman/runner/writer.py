@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,6 @@ class Writer:
             )
             self.bytes += size
             self._metrics.count("pointsman_dead_letters_total", 1, letter.reason)
-        self._producer.poll(0)
 
     def flush(self, seconds: float) -> bool:
         """Waits until all is acknowledged; returns False where that takes longer than `seconds`.
@@ -109,7 +109,10 @@ class Writer:
         Raises:
             EnvironmentFault: Something was not delivered and will not be.
         """
-        left = self._producer.flush(seconds)
+        try:
+            left = self._producer.flush(seconds)
+        except KafkaException as error:  # what is fatal to the client is raised by whatever call comes next
+            raise self._fault(error.args[0], self._decisions.topic) from error
         self._check()
         if left == 0:
             self.bytes = 0
@@ -122,8 +125,9 @@ class Writer:
 
     def close(self) -> None:
         """Forgets what was not acknowledged, and goes."""
-        self._producer.purge(in_queue=True, in_flight=True, blocking=True)
-        self._producer.flush(1.0)
+        with suppress(KafkaException):  # after a fatal error there is nothing left to forget
+            self._producer.purge(in_queue=True, in_flight=True, blocking=True)
+            self._producer.flush(1.0)
 
     def _reported(self, error: KafkaError | None, message: Any) -> None:
         """Keeps the first record that could not be delivered; the loop stops before it commits."""
@@ -138,6 +142,11 @@ class Writer:
     def _fault(self, error: KafkaError, topic: str) -> EnvironmentFault:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return self._too_large(topic)
+        if error.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+            return EnvironmentFault(
+                f"cannot write to {topic}: no right to write any topic at "
+                f"{self._config['bootstrap.servers']}; 'pointsman topics --acls' prints what rights are needed"
+            )
         return fault(error, self._config, f"cannot write to {topic}", topic)
 
     def _too_large(self, topic: str) -> EnvironmentFault:
@@ -167,7 +176,6 @@ class Writer:
                 self._producer.produce(topic, value, key, headers=list(headers) or None, timestamp=timestamp)
                 return
             except BufferError:
-                self._producer.poll(0.1)
-                self._check()
+                self.flush(0.1)
             except KafkaException as error:
                 raise self._fault(error.args[0], topic) from error
