@@ -441,6 +441,8 @@ def ours(value: Any) -> Any:
     if isinstance(value, Mapping):
         entries = [(_key(key_out(key)), ours(inside)) for key, inside in value.items()]
         return ("map", sorted(entries, key=repr))
+    if isinstance(value, str):
+        return ("string", value.replace("-nan", "nan"))  # the library prints NaN's sign, which means nothing
     if isinstance(value, float):
         return ("double", "nan" if math.isnan(value) else repr(value))
     if isinstance(value, Timestamp | Duration):
@@ -491,7 +493,7 @@ def theirs(value: Any) -> Any:
         case "NULL" | "NULL_TYPE":
             return ("null", None)
         case "STRING":
-            return ("string", inside.replace("-nan", "nan"))  # it prints NaN's sign, which means nothing
+            return ours(inside)
         case "INT" | "BOOL" | "UINT":
             return (kind.lower(), inside)
     return ("optional", None)
