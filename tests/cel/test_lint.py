@@ -68,6 +68,8 @@ def problems(text, scope=TYPED, want=None):
         ("tags.all(t)", "E302", "all", "items.all(i, condition)"),
         ("for == 1", "E300", "for", 'event["for"]'),
         ("amount > 99999999999999999999", "E300", "99999999999999999999", "as a double"),
+        ('type == "sale"', "E303", "==", 'event["type"]'),
+        ("math.greatest()", "E302", "math", "math.greatest(a, b)"),
         ("", "E300", "", ""),
     ],
 )
