@@ -273,7 +273,10 @@ def clash(function: str, kinds: list[str]) -> tuple[str, str, str]:
         answer = "false" if function == "_==_" else "true"
         return "E303", f"{both} are never equal: this is always {answer}", _convert(kinds)
     if function in _ORDER:
-        return "E303", f"{both} cannot be compared", _convert(kinds)
+        hint = _convert(kinds)
+        if kinds[0] == "bool" and kinds[1] in numbers:
+            hint = "comparisons do not chain: write a > 1 && a < 5 in place of 1 < a < 5"
+        return "E303", f"{both} cannot be compared", hint
     if function in _SPOKEN:
         hint = _convert(kinds)
         if set(kinds) == {"int", "double"}:
