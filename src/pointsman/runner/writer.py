@@ -46,6 +46,7 @@ class Writer:
         )  # half of it: the client counts more
         self._producer = Producer({**config, "on_delivery": self._reported})
         self._config = config
+        self._address = config["bootstrap.servers"]
         self._decisions = decisions
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -144,8 +145,8 @@ class Writer:
             return self._too_large(topic)
         if error.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
             return EnvironmentFault(
-                f"cannot write to {topic}: no right to write any topic at "
-                f"{self._config['bootstrap.servers']}; 'pointsman topics --acls' prints what rights are needed"
+                f"cannot write to {topic}: no right to write any topic at {self._address}; "
+                "'pointsman topics --acls' prints what rights are needed"
             )
         return fault(error, self._config, f"cannot write to {topic}", topic)
 
