@@ -151,17 +151,6 @@ def test_full_limits_pause_and_resume(pipeline: Pipeline) -> None:
     assert len(run.saw("paused")) == len(run.saw("resumed"))
 
 
-def test_no_broker_is_said_clearly(pipeline: Pipeline) -> None:
-    """Without a broker the run ends with exit code 3 and says what to do."""
-    pipeline.document["kafka"] = {
-        "bootstrap.servers": "127.0.0.1:1",
-        "socket.connection.setup.timeout.ms": "1000",
-    }
-    said = "".join(pipeline.run(code=3).errors)
-    assert "no Kafka broker answers at 127.0.0.1:1" in said
-    assert "pointsman broker start" in said
-
-
 def test_a_missing_source_topic_is_said_clearly(pipeline: Pipeline) -> None:
     """A topic that does not exist ends the run at once with exit code 3."""
     pipeline.document["source"]["topics"] = ["there-is-no-such-topic"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from pointsman.base.errors import UsageError
+from pointsman.base.errors import EnvironmentFault, SpecError, UsageError
 from pointsman.base.records import DeadLetter, SourceRecord
 from pointsman.runner.letters import as_json, kafka_headers, unwritable
-from pointsman.runner.start import Begin
+from pointsman.runner.start import Begin, reach
+from pointsman.spec import load
 
 RECORD = SourceRecord(b"\xff", b"k", "t", 3, 17, 1000, [("h", b"1"), ("h", None), ("pointsman-id", b"old")])
 
@@ -71,3 +73,30 @@ def test_an_unwritable_decision_names_its_size() -> None:
     letter = unwritable(RECORD, b'{"v":1,"id":"e7","more":{}}')
     assert (letter.id, letter.reason) == ("e7", "unwritable")
     assert "27 bytes" in letter.message
+
+
+def test_no_broker_is_said_clearly(tmp_path: Path) -> None:
+    """After the limit the run ends with exit code 3 and says where it looked and what to do."""
+    (tmp_path / "pipeline.yaml").write_text(
+        "{version: 1, pipeline: p, kafka: {bootstrap.servers: '127.0.0.1:1'}, source: {topics: [in]}, "
+        "models: {m: {python: 'm:f'}}, routes: [{name: all, use: m}]}"
+    )
+    (tmp_path / "m.py").write_text("def f(rows): return rows")
+    with pytest.raises(
+        EnvironmentFault, match=r"answers at 127.0.0.1:1 .*'pointsman broker start'"
+    ) as raised:
+        reach(load(tmp_path / "pipeline.yaml"), seconds=0.5)
+    assert raised.value.exit_code == 3
+
+
+def test_a_wrong_kafka_property_is_found_at_its_line(tmp_path: Path) -> None:
+    """What the client refuses, and what Pointsman must set itself, is a finding in the document."""
+    (tmp_path / "m.py").write_text("def f(rows): return rows")
+    for name in ("no.such.property", "enable.auto.commit"):
+        (tmp_path / "pipeline.yaml").write_text(
+            f"version: 1\npipeline: p\nkafka:\n  {name}: true\nsource: {{topics: [in]}}\n"
+            "models: {m: {python: 'm:f'}}\nroutes: [{name: all, use: m}]"
+        )
+        with pytest.raises(SpecError) as raised:
+            reach(load(tmp_path / "pipeline.yaml"), seconds=0.5)
+        assert raised.value.findings[0].line == 4

@@ -65,16 +65,15 @@ class Writer:
         Raises:
             EnvironmentFault: Kafka does not take them.
         """
-        sizes = list(map(len, values))
+        written = sum(map(len, values))
         refused: list[int] = []
-        if max(sizes) > self._decisions.largest // 2:
-            refused = [
-                i for i, size in enumerate(sizes) if size + len(keys[i] or b"") > self._decisions.largest
-            ]
+        if written > self._decisions.largest // 2:  # one of them may be too large
+            most = self._decisions.largest
+            refused = [n for n, value in enumerate(values) if len(value) + len(keys[n] or b"") > most]
             left = sorted(set(range(len(values))).difference(refused))
-            keys, values = [keys[i] for i in left], [values[i] for i in left]
-            headers = headers and [headers[i] for i in left]
-        written = sum(sizes) if not refused else sum(map(len, values))
+            keys, values = [keys[n] for n in left], [values[n] for n in left]
+            headers = headers and [headers[n] for n in left]
+            written = sum(map(len, values))
         if headers:
             for key, value, more in zip(keys, values, headers, strict=True):
                 self._produce(self._decisions.topic, value, key, more or (), 0)
