@@ -164,7 +164,10 @@ ODD_ROUTES = """
 routes:
   - {name: hook, when: {python: "m:f"}, use: a}
   - {name: listed, when: 'place in ["p1", "p1"] && n > 5', use: b}
-  - {name: careful, when: 'place == "p2" && n > 5', on_error: match, use: {split: {a: 50%, b: 50%}, unit: user}}
+  - name: careful
+    when: 'place == "p2" && n > 5'
+    on_error: match
+    use: {split: {a: 50%, b: 50%}, unit: user}
   - {name: strict, when: 'place == "p3" && n > 5', on_error: dead_letter, use: a}
   - {name: sticks, when: 'place == "p4"', use: {split: {a: 50%, b: 50%}, unit: string(1 / n)}}
   - {name: rest, use: c}
@@ -174,7 +177,7 @@ routes:
 @pytest.mark.parametrize("place", ["p1", "p2", "p3", "p4", "p5", None])
 @pytest.mark.parametrize("n", [0, 9, "nine", None])
 def test_routes_of_every_kind_go_through_the_index_as_without(case, place, n, monkeypatch):
-    """Hooks that raise are called once, units that err are named, `on_error` holds: with the index as without."""
+    """Hooks that raise are called once, units that err are named and `on_error` holds, index or not."""
     calls = []
 
     def hook(events):
