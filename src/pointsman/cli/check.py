@@ -49,8 +49,9 @@ def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_js
 
 
 def _opened(document: Document) -> list[Finding]:
-    """What opening the models, reading the tables and importing the Python conditions finds."""
+    """What making the decoder, opening the models, reading the tables and importing the hooks finds."""
     from pointsman.base import hooks
+    from pointsman.codec.base import codecs
     from pointsman.model.opening import open_model
     from pointsman.state.tables import load_table
 
@@ -66,6 +67,9 @@ def _opened(document: Document) -> list[Finding]:
         if hasattr(opened, "close"):
             opened.close()
 
+    source = document.source
+    decoder = codecs.get(source.format).decoder
+    attempt("source", ("source",), partial(decoder, (), source.fields))
     for name, spec in document.models.items():
         attempt(f"model '{name}'", ("models", name), partial(open_model, name, spec, document.folder))
     for name, table in document.tables.items():
