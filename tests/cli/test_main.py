@@ -143,6 +143,5 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
 
     assert ended.returncode == 3
-    assert (
-        ended.stderr == "pointsman: the output: No space left on device; free some space and run it again\n"
-    )
+    said = "the output: No space left on device; free some space and run it again"
+    assert ended.stderr == f"pointsman: {said}\n"

@@ -87,10 +87,10 @@ def _report(error: PointsmanError) -> None:
 def _unwritable(error: OSError) -> None:
     """Says which file or stream the system refused, and keeps Python from trying the output once more."""
     where = error.filename or "the output"
-    hint = {errno.ENOSPC: "free some space and run it again", errno.EACCES: "check its permissions"}
-    said = f"pointsman: {where}: {error.strerror or error}"
+    hints = {errno.ENOSPC: "; free some space and run it again", errno.EACCES: "; check its permissions"}
+    said = f"pointsman: {where}: {error.strerror or error}{hints.get(error.errno or 0, '')}"
     with contextlib.suppress(OSError):
-        print(said + f"; {hint[error.errno]}" * (error.errno in hint), file=sys.stderr)
+        print(said, file=sys.stderr)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
