@@ -1,6 +1,7 @@
 """Fixtures for every room."""
 
 from hypothesis import HealthCheck, settings
+
 from kafka import broker, topic
 
 __all__ = ["broker", "topic"]

@@ -45,6 +45,7 @@ def problems(text, scope=TYPED, want=None):
         ('amount > "1000"', "E303", 'amount > "1000"', "take the quotes off"),
         ("location == 5", "E303", "location == 5", "string(number)"),
         ("location in [1, 2]", "E303", "location in [1, 2]", ""),
+        ("1.0 < amount < 5.0", "E303", "<", "do not chain"),
         ("flag == 1", "E303", "flag == 1", ""),
         ("ts > 5", "E303", "ts > 5", ""),
         ("event.?amount > 5.0", "E303", ">", ""),
@@ -68,6 +69,8 @@ def problems(text, scope=TYPED, want=None):
         ("tags.all(t)", "E302", "all", "items.all(i, condition)"),
         ("for == 1", "E300", "for", 'event["for"]'),
         ("amount > 99999999999999999999", "E300", "99999999999999999999", "as a double"),
+        ('type == "sale"', "E303", "==", 'event["type"]'),
+        ("math.greatest()", "E302", "math", "math.greatest(a, b)"),
         ("", "E300", "", ""),
     ],
 )

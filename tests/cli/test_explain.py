@@ -64,6 +64,22 @@ def test_what_comes_with_the_record(pointsman: Pointsman, mine: Path) -> None:
     assert json.loads(done.out)["choice"]["route"] == "away-and-large"
 
 
+def test_a_python_condition_sees_what_run_shows_it(pointsman: Pointsman, mine: Path) -> None:
+    """A declared timestamp is a datetime for it: the route said to be taken is the record's."""
+    (mine / "rules.py").write_text(
+        "def recent(rows): return [row['event']['ts'].year > 2020 for row in rows]"
+    )
+    pipeline = mine / "pipeline.yaml"
+    text = pipeline.read_text().replace("amount: double}", "amount: double, ts: timestamp}")
+    pipeline.write_text(text.replace("location != home && amount > 1000", '{python: "rules:recent"}'))
+
+    done = pointsman("explain", "--event", '{"amount": 1, "ts": "2026-01-01T00:00:00Z"}', "--json", cwd=mine)
+
+    told = json.loads(done.out)
+    assert told["record"]["decision"]["route"] == "away-and-large"
+    assert [route["outcome"] for route in told["routes"]] == ["true", "not reached", "not reached"]
+
+
 def test_the_event_may_come_from_standard_input(pointsman: Pointsman, mine: Path) -> None:
     """`@-` reads events from a pipe."""
     done = pointsman(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +132,16 @@ def test_ctrl_c_inside_a_command(pointsman: Pointsman, monkeypatch: pytest.Monke
     done = pointsman("init", "never")
 
     assert (done.code, done.out, done.err) == (130, "", "")
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    """What the system refuses to write ends the command with exit 3 and no traceback."""
+    if not Path("/dev/full").exists():
+        return
+    command = [sys.executable, "-m", "pointsman.cli.main", "--help"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+
+    assert ended.returncode == 3
+    said = "the output: No space left on device; free some space and run it again"
+    assert ended.stderr == f"pointsman: {said}\n"

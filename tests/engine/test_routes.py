@@ -160,6 +160,44 @@ def test_the_index_changes_nothing_but_the_speed(case, event, monkeypatch):
     assert indexed == chained
 
 
+ODD_ROUTES = """
+routes:
+  - {name: hook, when: {python: "m:f"}, use: a}
+  - {name: listed, when: 'place in ["p1", "p1"] && n > 5', use: b}
+  - name: careful
+    when: 'place == "p2" && n > 5'
+    on_error: match
+    use: {split: {a: 50%, b: 50%}, unit: user}
+  - {name: strict, when: 'place == "p3" && n > 5', on_error: dead_letter, use: a}
+  - {name: sticks, when: 'place == "p4"', use: {split: {a: 50%, b: 50%}, unit: string(1 / n)}}
+  - {name: rest, use: c}
+"""
+
+
+@pytest.mark.parametrize("place", ["p1", "p2", "p3", "p4", "p5", None])
+@pytest.mark.parametrize("n", [0, 9, "nine", None])
+def test_routes_of_every_kind_go_through_the_index_as_without(case, place, n, monkeypatch):
+    """Hooks that raise are called once, units that err are named and `on_error` holds, index or not."""
+    calls = []
+
+    def hook(events):
+        calls.append(len(events))
+        raise ValueError("no")
+
+    def outcome():
+        calls.clear()
+        made = case(ODD_ROUTES, {"m:f": hook})
+        decided = made.decide({"place": place, "n": n})
+        letters = [letter.message for _, letter in decided.dead]
+        return decided.values, letters, decided.errors, list(calls)
+
+    chained = outcome()
+    monkeypatch.setattr("pointsman.engine.routing.CHAIN", 1)
+
+    assert outcome() == chained
+    assert calls == [1]
+
+
 def test_a_lookup_without_its_key_takes_the_default_and_is_counted(case):
     """An event without the key gets the declared default; it is no error, but it is counted."""
     made = case(

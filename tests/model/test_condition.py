@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pointsman.base.errors import Misfit
+from pointsman.base.errors import EvalError, Misfit
 from pointsman.cel.values import Mistyped, Timestamp
 from pointsman.model.condition import load_condition
 
@@ -29,11 +29,27 @@ def test_a_condition_sees_plain_python_and_may_be_awaited(tmp_path: Path, kind: 
     assert rows[0]["metadata"]["at"] == datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-def test_what_it_raises_comes_through(tmp_path: Path) -> None:
-    """The engine says what becomes of the event."""
-    (tmp_path / "rules.py").write_text("def large(rows): raise ValueError('no such user')")
-    with pytest.raises(ValueError, match="no such user"):
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [("ValueError('no such user')", "ValueError: no such user"), ("SystemExit(3)", "SystemExit: 3")],
+)
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_what_it_raises_is_an_error_of_the_condition(
+    tmp_path: Path, kind: str, raised: str, told: str
+) -> None:
+    """The engine says what becomes of the event; a hook that calls `sys.exit` does not end the pipeline."""
+    (tmp_path / "rules.py").write_text(f"{kind} large(rows):\n    raise {raised}")
+    with pytest.raises(EvalError) as caught:
         load_condition("rules:large", tmp_path)([event()])
+    assert str(caught.value) == f"{told} (rules.py:2)"
+
+
+@pytest.mark.parametrize("answer", ["numpy.array([True])", "[numpy.bool_(True)]"])
+def test_it_may_answer_with_numpy(tmp_path: Path, answer: str) -> None:
+    """An array of booleans is as good as a list, as it is from a model."""
+    (tmp_path / "rules.py").write_text(f"import numpy\ndef large(rows): return {answer}")
+    (found,) = load_condition("rules:large", tmp_path)([event()])
+    assert found is True
 
 
 def test_a_condition_that_is_not_there_is_a_misfit(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ _STABLE = ("id", "event", "metadata")
 
 
 def test_twenty_kills_lose_nothing(pipeline: Pipeline) -> None:
-    """Killed at twenty instants and started again, a run decides every event, in order per key, and repeats agree."""
+    """Killed at twenty instants, a run decides every event, in order per key, and repeats agree."""
     pipeline.document["profile"] = "latency"
     pipeline.document["kafka"]["group.instance.id"] = (
         pipeline.name

@@ -116,7 +116,7 @@ class Sink:
         self.letters: list[DeadLetter] = []
         self.too_large: set[bytes] = set()
 
-    def write(self, keys: Sequence[Any], values: Sequence[bytes], headers: Any) -> Sequence[int]:
+    def write(self, _keys: Any, values: Sequence[bytes], _headers: Any) -> Sequence[int]:
         refused = [n for n, value in enumerate(values) if value in self.too_large]
         self.told += [value[7:-2].decode() for value in values if value not in self.too_large]
         return refused
@@ -151,7 +151,7 @@ EVENTS = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_every_event_is_written_once_in_order_per_key(data: st.DataObject) -> None:
-    """Whatever answers when, effects keep the order of their key, and the prefix covers just what is written."""
+    """Whatever answers when, effects keep their key's order; the prefix covers just what is written."""
     engine, sink = FakeEngine(["prompt"]), Sink()
     flow = Flow(engine, sink, patience=0.0)
     owned = {("t", n): Partition("t", n) for n in (0, 1)}
@@ -171,12 +171,12 @@ def test_every_event_is_written_once_in_order_per_key(data: st.DataObject) -> No
             taken[name] = event
             order[event.key].append(name)
         flow.take(batch_of(places), 10 * len(places), owned)
-        check_prefixes(owned, taken, sink)
+        check_prefixes(owned, sink)
         for _ in range(data.draw(st.integers(0, 2))):
             if engine.open:
                 engine.open.pop(data.draw(st.integers(0, len(engine.open) - 1))).done = True
                 flow.step(0.0)
-                check_prefixes(owned, taken, sink)
+                check_prefixes(owned, sink)
 
     engine.answer_all(flow)
     finished = finished_of(sink)
@@ -197,7 +197,7 @@ def finished_of(sink: Sink) -> set[str]:
     return set(sink.told) | {dead.id for dead in sink.letters}
 
 
-def check_prefixes(owned: dict[Any, Partition], taken: dict[str, Event], sink: Sink) -> None:
+def check_prefixes(owned: dict[Any, Partition], sink: Sink) -> None:
     """Everything below a prefix is written; the event at the prefix is not."""
     finished = finished_of(sink)
     for (_, number), partition in owned.items():
@@ -277,7 +277,7 @@ def test_a_decision_too_large_for_its_topic_is_a_dead_letter() -> None:
 
 
 def test_calls_that_wait_for_a_busy_model_go_together() -> None:
-    """A model that is late gets one call ahead; what comes meanwhile is put together up to the largest batch."""
+    """A model that is late gets one call ahead; what comes meanwhile is put together up to a batch."""
     engine, sink = FakeEngine([]), Sink()
     flow = Flow(engine, sink, patience=0.0, most=3)
     owned = {("t", 0): Partition("t", 0)}

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 
+import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -116,11 +117,9 @@ def test_metrics_and_health_are_served(pipeline: Pipeline) -> None:
     assert found["pointsman_model_call_seconds_count", "fast"] >= 1
     assert urllib.request.urlopen(f"{address}/healthz").status == 200
     assert urllib.request.urlopen(f"{address}/readyz").status == 200
-    try:
+    with pytest.raises(urllib.error.HTTPError, match="404") as raised:
         urllib.request.urlopen(f"{address}/nothing")
-    except urllib.error.HTTPError as error:
-        assert error.code == 404
-        error.close()
+    raised.value.close()
     pipeline.send(events(1, start=500))
     assert run.wait() == 0
 

@@ -137,7 +137,6 @@ METRICS: Final = _metrics(
     ),
     Metric("pointsman_in_flight_events", "gauge", "events", "Events taken and not finished."),
     Metric("pointsman_in_flight_bytes", "gauge", "bytes", "Bytes of events taken and not finished."),
-    Metric("pointsman_model_load_events", "gauge", "events", "Events a model has under way.", ("model",)),
     Metric("pointsman_partitions", "gauge", "partitions", "Partitions assigned."),
     Metric("pointsman_workers", "gauge", "workers", "Workers that run."),
 )
@@ -196,7 +195,6 @@ LOGS: Final = _logs(
         ("records", "worker"),
     ),
     Log("commit_failed", "warning", "Offsets could not be committed; tried again.", ("problem", "worker")),
-    Log("model_hung", "warning", "A model's calls run into their timeout.", ("model", "worker")),
     Log(
         "worker_crashed",
         "error",
@@ -207,5 +205,4 @@ LOGS: Final = _logs(
     Log("draining", "info", "The run ends: what was taken is finished and committed.", ("why",)),
     Log("metrics_served", "info", "Metrics and health can be read.", ("address",)),
     Log("ended", "info", "The run is over.", ("events", "decisions", "dead_letters", "seconds")),
-    Log("failed", "error", "The run ends with an error.", ("problem",)),
 )

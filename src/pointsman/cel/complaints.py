@@ -99,12 +99,13 @@ class _Complaint:
             found = pattern.search(words)
             if found is not None:
                 return write(self, *found.groups())
-        return self.make("E302" if "type" in words else "E300", words)
+        return self.make("E302" if "type" in words else "E300", words.rstrip("."))
 
     def make(self, code: str, message: str, hint: str = "", length: int | None = None) -> Problem:
         if length is None:
             length = next((len(t.text) for t in tokenize(self.text) if t.at == self.offset), 1)
-        return Problem(min(self.offset, max(len(self.text) - 1, 0)), max(length, 1), code, message, hint)
+        start = min(self.offset, max(len(self.text) - 1, 0))
+        return Problem(start, max(min(length, len(self.text) - start), 1), code, message, hint)
 
     # -- syntax
 
@@ -151,6 +152,9 @@ class _Complaint:
     def reserved(self, name: str) -> Problem:
         hint = f'a field of this name is reached as event["{name}"]'
         return self.make("E300", f"'{name}' is a reserved word", hint, len(name))
+
+    def not_numbers(self, name: str) -> Problem:
+        return self.make("E302", f"{name}() takes numbers, or one list of them", f"write {name}(a, b)")
 
     def bad_integer(self, kind: str) -> Problem:
         hint = "write it with a fraction, as a double" if kind == "int" else ""
@@ -269,7 +273,10 @@ def clash(function: str, kinds: list[str]) -> tuple[str, str, str]:
         answer = "false" if function == "_==_" else "true"
         return "E303", f"{both} are never equal: this is always {answer}", _convert(kinds)
     if function in _ORDER:
-        return "E303", f"{both} cannot be compared", _convert(kinds)
+        hint = _convert(kinds)
+        if kinds[0] == "bool" and kinds[1] in numbers:
+            hint = "comparisons do not chain: write a > 1 && a < 5 in place of 1 < a < 5"
+        return "E303", f"{both} cannot be compared", hint
     if function in _SPOKEN:
         hint = _convert(kinds)
         if set(kinds) == {"int", "double"}:
@@ -317,8 +324,10 @@ def _convert(kinds: list[str]) -> str:
     pair = set(kinds)
     if "string" in pair and pair & {"int", "uint", "double"}:
         return "take the quotes off a number, or convert: double(text), string(number)"
-    if "string" in pair and "type" in pair:
-        return "types are written without quotes: type(x) == string"
+    if "type" in pair:
+        return (
+            'a field called like a type is reached as event["type"]; types have no quotes: type(x) == string'
+        )
     if "string" in pair and "timestamp" in pair:
         return 'write timestamp("2026-01-31T00:00:00Z")'
     if "string" in pair and "duration" in pair:
@@ -339,9 +348,10 @@ _WRITERS: Final[tuple[tuple[re.Pattern[str], _Writer], ...]] = (
     (re.compile(r"reserved identifier: (\w+)"), _Complaint.reserved),
     (re.compile(r"invalid (\w+) literal"), _Complaint.bad_integer),
     (re.compile(r"has\(\) argument must be"), _Complaint.has_needs_member),
+    (re.compile(r"(math\.\w+)\(\) (?:requires|invalid|simple)"), _Complaint.not_numbers),
     (re.compile(r"undeclared reference to '([^']*)'"), _Complaint.undeclared),
     (re.compile(r"no matching overload for '([^']*)' applied to '\((.*)\)'"), _Complaint.no_overload),
     (re.compile(r"expression of type '(.*)' cannot be the operand of a select"), _Complaint.no_members),
     (re.compile(r"expression of type '(.*)' cannot be the range"), _Complaint.no_range),
-    (re.compile(r"([\w.]+)\(\) variable name must be"), _Complaint.needs_name),
+    (re.compile(r"([\w.]+)\(\) (?:first |second )?variable name must be"), _Complaint.needs_name),
 )

@@ -168,6 +168,9 @@ def main(arguments: list[str]) -> int:
     if not arguments and not path.exists():
         print(f"{path} is not there; running our own cases, {_OWN.relative_to(_REPOSITORY)}")
         path = _OWN
+    if not path.exists():
+        print(f"there is no file {path}")
+        return 1
     passed = failed = 0
     listed: dict[str, int] = {}
     for case in _cases(path.read_text(encoding="utf-8").splitlines()):

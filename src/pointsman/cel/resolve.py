@@ -36,6 +36,7 @@ TYPES: Final = (
     "bool",
     "bytes",
     "double",
+    "dyn",
     "int",
     "list",
     "map",

@@ -63,7 +63,13 @@ def limits(text: str) -> Problem | None:
     """Returns the problem of a text that is too large to be read, if it is."""
     if len(text) > LENGTH_LIMIT:
         message = f"the expression has {len(text):,} characters, at most {LENGTH_LIMIT:,} are read"
-        return Problem(0, 1, "E305", message, "split it over several metadata fields or routes")
+        return Problem(
+            0,
+            1,
+            "E305",
+            message,
+            "split it over several metadata fields or routes; put a long list into a table",
+        )
     if any("\ud800" <= char <= "\udfff" for char in text) or "\0" in text:
         return Problem(0, 1, "E300", "the expression holds a character that is not text")
     return _too_deep(tokenize(text))

@@ -7,6 +7,7 @@ value, `MISSING` and `Mistyped`, on which every operation of generated code rais
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
@@ -41,6 +42,7 @@ INT_MAX: Final = 2**63 - 1
 UINT_MAX: Final = 2**64 - 1
 SECOND: Final = 1_000_000_000
 """Nanoseconds in a second."""
+_EPOCH: Final = datetime.datetime(1970, 1, 1)
 
 
 class _Raises:
@@ -181,9 +183,10 @@ class Timestamp(_Ordered):
         return self.ns // 1_000_000
 
     def __str__(self) -> str:
-        from pointsman.cel.functions.time import rfc3339
-
-        return rfc3339(self.ns)
+        seconds, nanos = divmod(self.ns, SECOND)
+        moment = _EPOCH + datetime.timedelta(seconds=seconds)
+        fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
+        return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}{fraction}Z"
 
 
 class Duration(_Ordered):

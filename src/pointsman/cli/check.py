@@ -63,8 +63,9 @@ def check(
 
 
 def opened(document: Document, live: bool = False) -> list[Finding]:
-    """What opening the models, reading the tables and importing the Python conditions finds."""
+    """What making the decoder, opening the models, reading the tables and importing the hooks finds."""
     from pointsman.base import hooks
+    from pointsman.codec.base import codecs
     from pointsman.model.base import models as protocols
     from pointsman.model.opening import open_model
     from pointsman.spec.components import remote
@@ -82,6 +83,9 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
         if hasattr(opened, "close"):
             opened.close()
 
+    source = document.source
+    decoder = codecs.get(source.format).decoder
+    attempt("source", ("source",), partial(decoder, (), source.fields))
     for name, spec in document.models.items():
         if not remote(protocols.get(spec.protocol)):
             attempt(f"model '{name}'", ("models", name), partial(open_model, name, spec, document.folder))

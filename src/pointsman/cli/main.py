@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -9,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pointsman import __version__
-from pointsman.base.errors import Misfit, PointsmanError, SpecError
+from pointsman.base.errors import EnvironmentFault, Misfit, PointsmanError, SpecError
 from pointsman.cli import broker, dead_letters
 from pointsman.cli.bench import bench
 from pointsman.cli.check import check
@@ -83,6 +86,17 @@ def _report(error: PointsmanError) -> None:
         print(f"pointsman: {error}", file=sys.stderr)
 
 
+def _unwritable(error: OSError) -> None:
+    """Says which file or stream the system refused, and keeps Python from trying the output once more."""
+    where = error.filename or "the output"
+    hints = {errno.ENOSPC: "; free some space and run it again", errno.EACCES: "; check its permissions"}
+    said = f"pointsman: {where}: {error.strerror or error}{hints.get(error.errno or 0, '')}"
+    with contextlib.suppress(OSError):
+        print(said, file=sys.stderr)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def main() -> None:
     """Runs the command line; exits 0 done, 1 errors found, 2 wrong usage, 3 environment, 130 Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
@@ -93,6 +107,9 @@ def main() -> None:
     except PointsmanError as error:
         _report(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        _unwritable(error)
+        sys.exit(EnvironmentFault.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from pointsman.base.errors import Misfit, RecordError
+from pointsman.cel.fields import fit
 from pointsman.cel.values import Mistyped
 from pointsman.codec.base import codecs
 from pointsman.codec.fields import attributes_of, picker
-from pointsman.codec.values import convert
 
 __all__ = ["Csv", "CsvDecoder"]
 
@@ -90,9 +90,9 @@ def _value(name: str, declared: str, parse: Callable[[str], Any] | None, cell: s
     if not cell:
         return None
     if parse is None:
-        return convert(name, declared, cell)
+        return fit(cell, declared, name)
     try:
-        return convert(name, declared, parse(cell))
+        return fit(parse(cell), declared, name)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return Mistyped(cell, name, declared)
 

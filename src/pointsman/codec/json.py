@@ -15,10 +15,11 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from pointsman.base.errors import RecordError
+from pointsman.cel.fields import fit
 from pointsman.cel.values import INT_MAX, INT_MIN, MISSING
 from pointsman.codec.base import codecs
 from pointsman.codec.fields import attributes_of, picker
-from pointsman.codec.values import convert, typed
+from pointsman.codec.values import typed
 
 __all__ = ["Json", "JsonDecoder"]
 
@@ -86,7 +87,7 @@ def _used(
 
     def decode_slowly(raw: bytes) -> Any:
         event = _object(raw)
-        return pick({name: convert(name, declared[name], event[name]) for name in names if name in event})
+        return pick({name: fit(event[name], declared[name], name) for name in names if name in event})
 
     if any(c in '"\\' or c < " " for name in names for c in name):  # msgspec cannot look for these
         return None, decode_slowly
@@ -110,7 +111,7 @@ def _used(
         for attribute, name in moments:
             value = getattr(event, attribute)
             if value is not MISSING:
-                setattr(event, attribute, convert(name, "timestamp", value))
+                setattr(event, attribute, fit(value, "timestamp", name))
         return event
 
     return (None, decode_with_moments) if moments else (decode_fast, decode)

@@ -185,7 +185,7 @@ def _routes(told: Explanation, policy: Policy, names: dict[str, Any]) -> None:
 def _tried(route: RoutePlan, names: dict[str, Any], told: Explanation) -> tuple[str, list[dict[str, Any]]]:
     try:
         if route.python is not None:
-            event = {"id": told.id, "time": told.time, "key": told.key, "event": _plain(names["event"])}
+            event = {"id": told.id, "time": told.time, "key": told.key, "event": names["event"]}
             answer = verdict(route.python([{**event, "metadata": names["metadata"]}]))
             return str(answer).lower(), []
         if route.when is None:

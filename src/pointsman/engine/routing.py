@@ -132,7 +132,11 @@ def _indexed(parts: Parts) -> None:
         write(*_test_one(parts, args))
         if any(route.strategy.sticky for route in parts.routes):
             with write.block("if route.strategy.sticky:"):
-                write(f"unit = unit_for(route.unit, lambda: {parts.context()}, okey, ident)")
+                write("unit = unit_of(okey, ident)")
+                with write.block("if route.unit is not None:"):
+                    found = f"unit = id_of(route.unit.evaluate({parts.context()}))"
+                    noted = "errors = (errors or Errors()).note(f'routes.{route.name}.unit', x)"
+                    write(*code.guarded(found, None, [noted]))
             write("choice = route.strategy.choose(unit)")
         else:
             write("choice = route.strategy.choose('')")
@@ -156,8 +160,10 @@ def _test_one(parts: Parts, args: str) -> list[str]:
             "    reason = 'default'",
         ],
         [
-            "test = exacts[number] or tries[number]",
-            f"if not (test({args}) if test else verdict(route.python([{parts.enriched()}]))):",
+            "test = exacts[number]",
+            "if test is None:",
+            "    raise",
+            f"if not test({args}):",
             "    continue",
         ],
         [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pointsman.base.errors import EvalError, InvalidInput, RecordError
 from pointsman.base.records import Batch, Headers
 from pointsman.cel.functions.time import parse_timestamp
-from pointsman.cel.program import Program, describe
+from pointsman.cel.program import describe
 from pointsman.cel.values import MISSING, Mistyped, Timestamp
 from pointsman.engine.policy import encode
 
@@ -26,7 +26,6 @@ __all__ = [
     "text_key",
     "text_of",
     "time_of",
-    "unit_for",
     "unit_of",
     "unusable",
     "verdict",
@@ -167,18 +166,6 @@ def text_of(key: str | bytes | None) -> str | None:
 def unit_of(key: str | bytes | None, ident: str) -> str:
     """What sticks where no unit is named: the record's key, else the event's id."""
     return text_of(key) or ident
-
-
-def unit_for(
-    program: Program | None, context: Callable[[], dict[str, Any]], key: str | bytes | None, ident: str
-) -> str:
-    """What sticks, where it is not worth writing out."""
-    if program is not None:
-        try:
-            return id_of(program.evaluate(context()))
-        except EvalError:
-            pass
-    return unit_of(key, ident)
 
 
 def unusable(raw: bytes | None, most: int) -> RecordError:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
@@ -25,6 +24,7 @@ from typing import Any, Final
 from pointsman.base.clock import Clock
 from pointsman.base.errors import InvalidReply, ModelError, ModelInternal, ModelOverloaded, ModelTimeout
 from pointsman.model.base import Model, Row
+from pointsman.model.raised import raised_text
 
 __all__ = ["MOST_ABANDONED", "Pool", "Ticket"]
 
@@ -287,22 +287,8 @@ def _answer(model: Model, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
     except ModelError as raised:
         error = raised
     except BaseException as raised:
-        error = ModelInternal(_said(raised))
+        error = ModelInternal(raised_text(raised))
     return [error] * len(rows)
-
-
-def _said(error: BaseException) -> str:
-    """What was raised and where: `ValueError: no such user (baseline.py:12)`."""
-    try:
-        text = str(error)[:500]
-    except Exception:  # an exception of the user's whose own text fails
-        text = ""
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return said
-    file = frames[-1].filename.replace("\\", "/").rpartition("/")[2]
-    return f"{said} ({file}:{frames[-1].lineno})"
 
 
 def _interrupt(thread: threading.Thread) -> None:

@@ -13,6 +13,9 @@ from pointsman.runner.partitions import Partition
 
 __all__ = ["Assignment", "Place", "names"]
 
+_REBALANCES = (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS)
+"""A commit that met a rebalance is no news: it is made again, or the partition went with its own commit."""
+
 Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
@@ -101,9 +104,10 @@ class Assignment:
         if not failed:
             self._metrics.count("pointsman_commits_total")
             return
-        said = error or failed[0].error
+        said: Any = error or failed[0].error
         self._metrics.count("pointsman_commit_failures_total")
-        self._say("commit_failed", problem=said.str() if said else "unknown")
+        if said.code() not in _REBALANCES:
+            self._say("commit_failed", problem=said.str())
         for offset in failed:
             partition = self.owned.get((offset.topic, offset.partition))
             if partition is not None:

@@ -100,7 +100,7 @@ class Flow:
         sink: Sink,
         *,
         patience: float,
-        most: int = 2000,
+        most: int = 1000,
         headers: HeadersFor | None = None,
     ) -> None:
         """Args:

@@ -107,8 +107,9 @@ class Worker:
             self._consumer.subscribe(
                 self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
             )
-            while not self._over():
+            while not (why := self._over()):
                 self._turn()
+            self._link.say("draining", why=why)
             self._drain()
         except KafkaException as error:
             self._aborted = True
@@ -121,11 +122,14 @@ class Worker:
 
     # One turn.
 
-    def _over(self) -> bool:
-        if self._link.stopping or self._exhausted:
-            return True
+    def _over(self) -> str:
+        """Why the worker ends now; empty while it goes on."""
+        if self._link.stopping:
+            return "asked to"
+        if self._exhausted:
+            return "enough events"
         idle, enough = self._idle(), self._pace.until_idle
-        return enough is not None and idle is not None and idle >= enough
+        return "idle" if enough is not None and idle is not None and idle >= enough else ""
 
     def _turn(self) -> None:
         """Takes what is there, writes what is done, and now and then commits and reports."""
@@ -191,7 +195,8 @@ class Worker:
         batch = batch_of(messages, self._topics, now_ms)
         size = sum(map(len, filter(None, batch.values)))
         self._metrics.count("pointsman_event_bytes_total", size)
-        self._metrics.set("pointsman_delay_seconds", max(0, now_ms - batch.timestamps[-1]) / 1000)
+        if batch.timestamps[-1] >= 0:
+            self._metrics.set("pointsman_delay_seconds", max(0, now_ms - batch.timestamps[-1]) / 1000)
         self._flow.take(batch, size, self._partitions.owned)
         self._busy_at = self._clock.monotonic()
 
@@ -270,9 +275,7 @@ class Worker:
     def _give_up(self, partitions: list[TopicPartition]) -> int:
         """Forgets partitions with what waits of them; returns how many events are left to the next owner."""
         left = self._partitions.remove(partitions, self._flow.drop)
-        left += len(self._stash)
         self._stash = self._partitions.ours(self._stash)
-        left -= len(self._stash)
         if left and self._link.quota is not None:
             self._link.quota.give_back(left)
         self._busy_at = self._clock.monotonic()

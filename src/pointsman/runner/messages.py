@@ -11,7 +11,7 @@ from pointsman.base.errors import EnvironmentFault
 from pointsman.base.records import Batch, Headers
 from pointsman.bus.faults import fault, will_not_pass
 
-__all__ = ["batch_of", "client_trouble", "unreadable"]
+__all__ = ["batch_of", "unreadable"]
 
 
 class _HeadersOf:
@@ -67,7 +67,11 @@ def batch_of(messages: Sequence[Any], topics: Sequence[str], now_ms: int) -> Bat
 
 
 def unreadable(error: Any, kafka: Mapping[str, Any], topic: str) -> EnvironmentFault | None:
-    """The error to raise for what the consumer reports; None for what the client gets over by itself."""
+    """The error to raise for what the consumer reports; None for what the client gets over by itself.
+
+    Args:
+        kafka: The consumer's properties.
+    """
     gone = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
     if error.code() in gone:
         return EnvironmentFault(
@@ -75,10 +79,5 @@ def unreadable(error: Any, kafka: Mapping[str, Any], topic: str) -> EnvironmentF
         )
     if will_not_pass(error) or error.fatal():
         group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-        return fault(error, kafka, "cannot consume", "" if group else topic)
+        return fault(error, kafka, "cannot consume", str(kafka["group.id"]) if group else topic)
     return None
-
-
-def client_trouble(error: Any) -> str | None:
-    """What to tell people about an error that the client reports in the background; None: nothing."""
-    return None if error.code() == KafkaError._PARTITION_EOF else str(error.str())

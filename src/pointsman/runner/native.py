@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -70,7 +69,7 @@ def run(
             crew = Alone(document, ground, settings, say, clock)
         else:
             crew = Supervisor(settings, say, clock, ground.partitions * len(document.source.topics))
-        stack.enter_context(_signals(crew.stop, crew.kill, say))
+        stack.enter_context(_signals(crew.stop, crew.kill))
         if settings.metrics_port is not None:
             server = MetricsServer(settings.metrics_port, crew.snapshot, crew.healthy, crew.ready)
             say("metrics_served", address=stack.enter_context(server).address)
@@ -128,18 +127,19 @@ class Alone:
 
 
 @contextmanager
-def _signals(stop: Callable[[], None], kill: Callable[[], None], say: Say) -> Iterator[None]:
+def _signals(stop: Callable[[], None], kill: Callable[[], None]) -> Iterator[None]:
     """The first SIGTERM or Ctrl-C asks for the end, the second one is the end."""
     asked = [0]
 
-    def handle(number: int, _: Any) -> None:
+    def handle(*_: Any) -> None:
+        # Nothing is printed here: the signal may have come in the middle of a line.
         asked[0] += 1
-        if asked[0] > 1:
-            kill()
-            sys.stderr.write("\x1b[?25h" if sys.stderr.isatty() else "")  # the live view hides the cursor
-            os._exit(130)
-        stop()
-        say("draining", why=signal.Signals(number).name)
+        if asked[0] == 1:
+            stop()
+            return
+        kill()
+        os.write(2, b"\x1b[?25h\n" if os.isatty(2) else b"")  # the live view hides the cursor
+        os._exit(130)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -67,8 +67,12 @@ def group_of(document: Document) -> str:
     return document.kafka.get("group.id", document.pipeline)
 
 
-def reach(document: Document) -> Topics:
+def reach(document: Document, seconds: float = _SECONDS) -> Topics:
     """The cluster, once a broker has answered.
+
+    Args:
+        document: Whose `kafka:` says where it is.
+        seconds: How long to try.
 
     Raises:
         EnvironmentFault: Nobody answers, or refuses.
@@ -78,7 +82,7 @@ def reach(document: Document) -> Topics:
     try:
         for role in roles:
             client_config(document.kafka, document.profile, role, pipeline=document.pipeline)
-        return Topics(document.kafka)
+        return Topics(document.kafka, seconds=seconds)
     except Misfit as misfit:
         place = document.where(misfit.path or ("kafka",))
         raise SpecError([place.finding(misfit.code, str(misfit), misfit.hint)]) from None

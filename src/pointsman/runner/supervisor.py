@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -23,7 +24,7 @@ _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
-_END_SECONDS = 45.0
+_END_SECONDS = 90.0
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Supervisor:
         self._metrics = Metrics()
         self._seats = [_Seat(number) for number in range(settings.workers)]
         self._stop = threading.Event()
-        self._told = False
+        self._told_at: float | None = None
         self._fault: PointsmanError | None = None
         limit = settings.max_events
         self._quota = None if limit is None else SharedQuota(self._context.Value("q", limit))
@@ -123,7 +124,7 @@ class Supervisor:
         if self._idle():
             self._stop.set()
         if self._stop.is_set():
-            self._tell()
+            self._tell(now)
 
     def _start(self, seat: _Seat, now: float) -> None:
         ours, theirs = self._context.Pipe()
@@ -168,6 +169,8 @@ class Supervisor:
         elif exit_code == 0:
             self._say("worker_ended", worker=seat.number)
             seat.ended = True
+        elif self._stop.is_set():
+            seat.ended = True
         else:
             self._crashed(seat, exit_code)
 
@@ -195,17 +198,21 @@ class Supervisor:
             for report in reports
         )
 
-    def _tell(self) -> None:
-        """Asks the workers to end, once."""
-        if self._told:
-            return
-        self._told = True
-        for seat in self._seats:
-            if seat.pipe is not None:
-                try:
-                    seat.pipe.send("stop")
-                except OSError:
-                    continue  # it has ended already; its pipe says so at the next look
+    def _tell(self, now: float) -> None:
+        """Asks the workers to end, once; one that does not end in good time is killed."""
+        if self._told_at is None:
+            self._told_at = now
+            for seat in self._seats:
+                if seat.pipe is not None:
+                    with suppress(OSError):  # it has ended already; its pipe says so at the next look
+                        seat.pipe.send("stop")
+        elif now - self._told_at > _END_SECONDS and self._fault is None:
+            late = [str(seat.number) for seat in self._seats if seat.process is not None]
+            self._fault = EnvironmentFault(
+                f"worker {', '.join(late)} did not end within {_END_SECONDS:.0f} s and was killed: "
+                "some events will be decided again"
+            )
+            self.kill()
 
 
 def _exit(code: int) -> str:

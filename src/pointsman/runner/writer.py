@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ class Writer:
         )  # half of it: the client counts more
         self._producer = Producer({**config, "on_delivery": self._reported})
         self._config = config
+        self._address = config["bootstrap.servers"]
         self._decisions = decisions
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -63,16 +65,15 @@ class Writer:
         Raises:
             EnvironmentFault: Kafka does not take them.
         """
-        sizes = list(map(len, values))
+        written = sum(map(len, values))
         refused: list[int] = []
-        if max(sizes) > self._decisions.largest // 2:
-            refused = [
-                i for i, size in enumerate(sizes) if size + len(keys[i] or b"") > self._decisions.largest
-            ]
+        if written > self._decisions.largest // 2:  # one of them may be too large
+            most = self._decisions.largest
+            refused = [n for n, value in enumerate(values) if len(value) + len(keys[n] or b"") > most]
             left = sorted(set(range(len(values))).difference(refused))
-            keys, values = [keys[i] for i in left], [values[i] for i in left]
-            headers = headers and [headers[i] for i in left]
-        written = sum(sizes) if not refused else sum(map(len, values))
+            keys, values = [keys[n] for n in left], [values[n] for n in left]
+            headers = headers and [headers[n] for n in left]
+            written = sum(map(len, values))
         if headers:
             for key, value, more in zip(keys, values, headers, strict=True):
                 self._produce(self._decisions.topic, value, key, more or (), 0)
@@ -101,7 +102,6 @@ class Writer:
             )
             self.bytes += size
             self._metrics.count("pointsman_dead_letters_total", 1, letter.reason)
-        self._producer.poll(0)
 
     def flush(self, seconds: float) -> bool:
         """Waits until all is acknowledged; returns False where that takes longer than `seconds`.
@@ -109,7 +109,10 @@ class Writer:
         Raises:
             EnvironmentFault: Something was not delivered and will not be.
         """
-        left = self._producer.flush(seconds)
+        try:
+            left = self._producer.flush(seconds)
+        except KafkaException as error:  # what is fatal to the client is raised by whatever call comes next
+            raise self._fault(error.args[0], self._decisions.topic) from error
         self._check()
         if left == 0:
             self.bytes = 0
@@ -122,8 +125,9 @@ class Writer:
 
     def close(self) -> None:
         """Forgets what was not acknowledged, and goes."""
-        self._producer.purge(in_queue=True, in_flight=True, blocking=True)
-        self._producer.flush(1.0)
+        with suppress(KafkaException):  # after a fatal error there is nothing left to forget
+            self._producer.purge(in_queue=True, in_flight=True, blocking=True)
+            self._producer.flush(1.0)
 
     def _reported(self, error: KafkaError | None, message: Any) -> None:
         """Keeps the first record that could not be delivered; the loop stops before it commits."""
@@ -138,6 +142,11 @@ class Writer:
     def _fault(self, error: KafkaError, topic: str) -> EnvironmentFault:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return self._too_large(topic)
+        if error.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
+            return EnvironmentFault(
+                f"cannot write to {topic}: no right to write any topic at {self._address}; "
+                "'pointsman topics --acls' prints what rights are needed"
+            )
         return fault(error, self._config, f"cannot write to {topic}", topic)
 
     def _too_large(self, topic: str) -> EnvironmentFault:
@@ -167,7 +176,6 @@ class Writer:
                 self._producer.produce(topic, value, key, headers=list(headers) or None, timestamp=timestamp)
                 return
             except BufferError:
-                self._producer.poll(0.1)
-                self._check()
+                self.flush(0.1)
             except KafkaException as error:
                 raise self._fault(error.args[0], topic) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pointsman.base.errors import EvalError
-from pointsman.cel.functions.comparison import number
+from pointsman.cel.functions.comparison import greater, less, number
 from pointsman.cel.functions.faults import no_overload
 from pointsman.cel.values import INT_MIN, UINT_MAX, Uint
 
@@ -117,8 +117,8 @@ def _shift(name: str, run: Callable[[int, int], int]) -> Callable[[Any, Any], An
 
 
 FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], str]]] = {
-    "math.@max": (_extreme("math.greatest", lambda a, b: a > b), "dyn"),
-    "math.@min": (_extreme("math.least", lambda a, b: a < b), "dyn"),
+    "math.@max": (_extreme("math.greatest", greater), "dyn"),
+    "math.@min": (_extreme("math.least", less), "dyn"),
     "math.ceil": (_on_double("math.ceil", _whole(math.ceil)), "double"),
     "math.floor": (_on_double("math.floor", _whole(math.floor)), "double"),
     "math.round": (_on_double("math.round", _whole(_round)), "double"),

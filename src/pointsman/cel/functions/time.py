@@ -17,7 +17,7 @@ from pointsman.base.errors import EvalError
 from pointsman.cel.functions.faults import no_overload
 from pointsman.cel.values import Duration, Timestamp
 
-__all__ = ["FUNCTIONS", "duration", "rfc3339", "timestamp"]
+__all__ = ["FUNCTIONS", "duration", "timestamp"]
 
 SECOND: Final = 1_000_000_000
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
@@ -52,14 +52,6 @@ def parse_timestamp(text: str) -> Timestamp:
 def _seconds(moment: datetime.datetime) -> int:
     span = moment - _EPOCH
     return span.days * 86_400 + span.seconds
-
-
-def rfc3339(ns: int) -> str:
-    """Returns the moment as RFC 3339 text in UTC, with as many digits as it needs."""
-    seconds, nanos = divmod(ns, SECOND)
-    moment = _EPOCH + datetime.timedelta(seconds=seconds)
-    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
-    return f"{moment:%Y}".zfill(4) + f"-{moment:%m-%dT%H:%M:%S}{fraction}Z"
 
 
 _UNITS: Final = {
