@@ -6,8 +6,8 @@ import dataclasses
 import json
 
 import pytest
-from engine.conftest import Case, batch_of
 
+from engine.conftest import Case, batch_of
 from pointsman.base.errors import ModelOverloaded, ModelTimeout
 from pointsman.engine.build import build
 from pointsman.engine.decide import decide
@@ -47,7 +47,14 @@ def played(case: Case, event, answers, *, expired=False, attempts=()):
         call = calls.pop(0)
         asked.append((call.model, call.rows[0]))
         replies = [answers[call.model]] * len(call.ready())
-        calls += finish(decided, call, replies, 2.0, attempts if call.first else (), expired=expired)
+        calls += finish(
+            decided,
+            call,
+            replies,
+            2.0,
+            (lambda _: attempts) if call.first and attempts else None,
+            expired=expired,
+        )
     (value,) = decided.values
     return json.loads(value), asked, decided
 

@@ -100,7 +100,7 @@ def _model(number: int, spec: ModelSpec, found: str | None) -> ModelPlan:
         context=_mapped(outputs) is _by_context,
         opened=b'{"status":"ok","model":%b,"output":' % name,
         closed=closed,
-        fallback=_chain(getattr(spec.common, "fallback", None)) or (),
+        fallback=_chain(spec.common.fallback) or (),
     )
 
 
@@ -146,8 +146,8 @@ def _route(
         on_error=route.on_error,
         strategy=wrap(strategy),
         unit=getattr(route.use.config, "unit", None),
-        fallback=_chain(getattr(route, "fallback", None)),
-        deadline=getattr(route, "deadline", None),
+        fallback=_chain(route.fallback),
+        deadline=route.deadline,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,10 @@ from pointsman.engine.policy import Constant, ModelPlan, encode
 from pointsman.engine.support import input_error, text_of
 from pointsman.model.base import DISPATCHED, Costed, Row
 
-__all__ = ["finish"]
+__all__ = ["Attempts", "finish"]
+
+Attempts = Callable[[int], Sequence[dict[str, Any]]]
+"""The attempts that a row took part in, as in `result.attempts`."""
 
 
 def finish(
@@ -23,7 +26,7 @@ def finish(
     call: Call,
     replies: Sequence[Any],
     latency_ms: float,
-    attempts: Sequence[dict[str, Any]] = (),
+    attempts: Attempts | None = None,
     *,
     expired: bool = False,
 ) -> list[Call]:
@@ -34,7 +37,7 @@ def finish(
         call: The call that was answered.
         replies: A reply or a ModelError for each row of `call.ready()`, in order.
         latency_ms: How long the call took.
-        attempts: The attempts made for all rows, where there was more than one, as in `result.attempts`.
+        attempts: The attempts made for each row, where a guard made them; all rows are then ready.
         expired: Whether the call's deadline has passed: no further model is asked.
 
     Returns:
@@ -44,7 +47,7 @@ def finish(
     told = _Told(decided, call, latency_ms, attempts, expired)
     closed = b"%b%.3f}}" % (plan.closed, latency_ms)
     opened, mapped = plan.opened, plan.mapped
-    plain = call.first and len(attempts) < 2
+    plain = call.first
     good = 0
     rows = zip(range(len(call.rows)), call.indices, call.heads, call.spread(replies), strict=True)
     for place, index, head, reply in rows:
@@ -53,7 +56,7 @@ def finish(
         except Exception:
             told.slowly(place, reply)
             continue
-        if plain:
+        if plain and (attempts is None or len(attempts(place)) < 2):
             values[index] = b"".join((head, opened, output, closed))
             good += 1
         else:
@@ -70,7 +73,7 @@ class _Told:
         decided: Decided,
         call: Call,
         latency_ms: float,
-        attempts: Sequence[dict[str, Any]],
+        attempts: Attempts | None,
         expired: bool,
     ) -> None:
         self.decided = decided
@@ -130,15 +133,13 @@ class _Told:
         """All attempts made for an event, those of earlier models first; `error` is how it ended."""
         kept, name = self._kept(place), self.call.plan.name
         history = list(kept.history) if kept else []
+        made = [] if self.attempts is None else list(self.attempts(place))
         if error is None:
-            return history + (
-                list(self.attempts) or [{"model": name, "status": "ok", "latency_ms": self.latency_ms}]
-            )
-        failed = [attempt for attempt in self.attempts if attempt["status"] != "ok"]
-        if len(failed) < max(1, len(self.attempts)):
-            last = {"model": name, "status": "failed", "class": error.failure, "latency_ms": self.latency_ms}
-            failed.append(last)
-        return history + failed
+            return history + (made or [{"model": name, "status": "ok", "latency_ms": self.latency_ms}])
+        if made and made[-1]["status"] != "ok":
+            return history + made
+        last = {"model": name, "status": "failed", "class": error.failure, "latency_ms": self.latency_ms}
+        return history + made[:-1] + [last]
 
     def _write(self, place: int, status: str, output: bytes | None, cost: float | None = None) -> None:
         plan, history = self.call.plan, self._history(place, None)

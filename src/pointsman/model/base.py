@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
 from pointsman.base.errors import ModelError
@@ -29,16 +28,18 @@ DISPATCHED: Final = Dispatched()
 """The reply of a model that was handed the event and does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
 class Costed:
-    """A reply whose protocol says what it cost.
+    """A reply whose protocol says what it cost; no dataclass, so that an encoder does not take it for one.
 
     Attributes:
         cost: In the unit of the model's prices, for this one event.
     """
 
-    reply: Any
-    cost: float
+    __slots__ = ("cost", "reply")
+
+    def __init__(self, reply: Any, cost: float) -> None:
+        self.reply = reply
+        self.cost = cost
 
 
 class CommonKeys(Protocol):
