@@ -10,6 +10,7 @@ What a block's first line says, the tests do with it:
                        order and together, where no `…` stands between them
     ```sh              commands: each `pointsman …` must exist with its options, but is not run
     ```cel             `expression // value` over the event in the page's json block: evaluated
+    ```proto           the scoring.proto that the page's documents name
     ```json, ```python valid
 """
 
@@ -33,6 +34,7 @@ KNOWN = {
     "console",
     "sh",
     "cel",
+    "proto",
     "json",
     "python",
 }

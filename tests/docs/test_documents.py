@@ -15,7 +15,9 @@ from docs.pages import PAYMENTS, Block, blocks
 from pointsman.cel import program
 from pointsman.cel.program import Scope
 from pointsman.cel.values import Timestamp
-from pointsman.spec import check
+from pointsman.cli.check import opened
+from pointsman.cli.servers import is_remote
+from pointsman.spec import check, examine
 from pointsman.spec.show import show
 
 
@@ -31,7 +33,13 @@ def test_a_whole_document_is_right(block: Block, folder: Path) -> None:
     """A document that stands in a page as a whole has no findings."""
     path = folder / "page.yaml"
     path.write_text(block.text, "utf-8")
-    assert check(path) == []
+    for proto in blocks("proto"):
+        if proto.page == block.page:
+            (folder / "scoring.proto").write_text(proto.text, "utf-8")
+    document, findings = examine(path)
+    assert findings == []
+    assert document is not None
+    assert not any(map(is_remote, document.models.values())) or opened(document) == []
 
 
 @pytest.mark.parametrize("block", blocks("yaml fragment"), ids=str)

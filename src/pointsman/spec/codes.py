@@ -468,7 +468,7 @@ CATALOGUE: Final[dict[str, Code]] = {
     ),
     "E441": Code(
         "not an address",
-        "What should be an address is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, or holds "
+        "An address is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, or holds "
         "what does not belong there.",
         "Write `http://host:port` for REST, `grpc://host:port` for gRPC; a user and a password stand under "
         "`auth`.",
