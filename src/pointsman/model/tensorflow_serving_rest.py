@@ -72,6 +72,8 @@ class TensorFlowServingRest:
         else:
             request["instances"] = instances(fed, "value" if len(names) == 1 else "map")
         answer = json_of(await post(self._endpoint, f"{self._path}:predict", body_of(request), ask))
+        if any(named.feed.axis is None for named in fed.tensors):
+            return [member(answer, "outputs")]  # no batch axis: all of it is the one row's
         replies = self._rows(answer, len(fed.places))
         if take:
             replies = [
