@@ -208,3 +208,21 @@ def test_client_passwords_are_secrets_too(tmp_path: Path) -> None:
 
     assert told(found(tmp_path, text)) == [("W231", 12, 43)]
     assert found(tmp_path, text.replace("swordfish", '"${SECRET}"'), {"SECRET": "swordfish"}) == []
+
+
+@pytest.mark.parametrize(
+    ("kafka", "expected"),
+    [
+        ("{kafka: small.requests, reply: small.replies}", []),
+        ("{kafka: events}", [("E213", 8, 18)]),
+        ("{kafka: small.requests, reply: small.decisions}", [("E213", 8, 41)]),
+        ("{kafka: small.requests, properties: {sasl.password: swordfish}}", [("W231", 8, 62)]),
+    ],
+)
+def test_topics_of_models_are_their_own(
+    tmp_path: Path, kafka: str, expected: list[tuple[str, int, int]]
+) -> None:
+    """A request does not become an event nor a reply a decision; a client's password is a secret."""
+    text = BASE.replace('  other: {python: "baseline:predict"}', f"  other: {kafka}")
+
+    assert told(found(tmp_path, text)) == expected

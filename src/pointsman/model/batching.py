@@ -18,7 +18,7 @@ class BatchKeys:
 
     size: int = key(Whole(1), "Events in one request, at most.", default=32, example="32")
     wait: float = key(
-        Duration(),
+        Duration(zero=True),
         "How long a request that is not full waits for more events; `0s` sends what is there.",
         default=0.005,
         example="5ms",

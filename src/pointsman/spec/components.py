@@ -17,6 +17,7 @@ from pointsman.spec.keys import Common
 from pointsman.spec.later import COMPONENTS, STEP
 from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, build, declared, did_you_mean, listed, nearest
+from pointsman.spec.rules import secret_properties
 from pointsman.strategy.base import strategies
 
 __all__ = [
@@ -225,6 +226,8 @@ def read_model(
         return None
     if not remote(cls):
         _without_effect(reader, node, protocol, own)
+    if "properties" in own and "properties" in node.members:
+        secret_properties(reader, node.members["properties"])
     if endpoint is not None:
         values[protocol] = endpoint.address
         own[protocol] = declared(cls.Config)[protocol]

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from pointsman.base.config import TopicName
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
-from pointsman.spec.document import Document
+from pointsman.spec.document import Document, ModelSpec
 from pointsman.spec.expressions import ROOTS
 from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Table, Write
 from pointsman.spec.node import Node
+from pointsman.spec.place import Place
 from pointsman.spec.read import Reader, declared, did_you_mean
 
 __all__ = [
     "identifier",
+    "model_topics",
     "names_apart",
     "not_constant",
     "redaction",
     "route_name",
     "routes",
+    "secret_properties",
     "table",
     "topics",
     "unused",
 ]
+
+
+Where = Callable[[str, str], Place]
+"""The place of a model's key."""
 
 
 def identifier(reader: Reader, node: Node, name: str, what: str, pattern: str) -> None:
@@ -170,6 +178,32 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
         if item.text in [other.text for other in at_source.items[:number]]:
             reader.tell(item, "E205", f"the topic '{item.raw}' is named twice", "remove one")
     return full
+
+
+def model_topics(
+    reader: Reader, models: Mapping[str, ModelSpec], where: Where, source: Source, write: Write
+) -> None:
+    """What is sent to a model does not come back as an event, nor stand among decisions."""
+    taken = dict.fromkeys(source.topics, "which this pipeline reads")
+    written = {"decisions": write.decisions, "dead letters": write.dead_letters, "results": write.results}
+    taken |= {topic: f"to which {what} go" for what, topic in written.items() if topic is not None}
+    for name, spec in models.items():
+        for key, declaration in declared(type(spec.config)).items():
+            topic = getattr(spec.config, key, None)
+            if isinstance(declaration.kind, TopicName) and topic in taken:
+                message = f"the model '{name}' uses '{topic}', {taken[topic]}"
+                reader.tell(where(name, key), "E213", message, "give it a topic of its own")
+
+
+def secret_properties(reader: Reader, node: Node) -> None:
+    """Warns of secrets among the properties of a Kafka client that stand in the document itself."""
+    for name, member in node.members.items():
+        if member.shape == "scalar" and not member.empty and _SECRET.search(name):
+            reader.exposed(member)
+
+
+_SECRET = re.compile(r"password|secret|^sasl\.jaas|\.pem$")
+"""Properties of the Kafka client that nobody should read."""
 
 
 def redaction(reader: Reader, members: Mapping[str, Node], source: Source) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from pointsman.spec import rules
 from pointsman.spec.components import read_endpoint, read_enrich, read_fallback, read_model, read_use
 from pointsman.spec.digest import document_hash
 from pointsman.spec.dispatch import MaxLag
-from pointsman.spec.document import Document, EndpointSpec, Enrich, ModelSpec, Route
+from pointsman.spec.document import Document, EndpointSpec, Enrich, ModelSpec, Route, place_of
 from pointsman.spec.keys import (
     FIELD_TYPES,
     IDENTIFIER,
@@ -29,12 +28,10 @@ from pointsman.spec.keys import (
 )
 from pointsman.spec.later import STEP
 from pointsman.spec.node import Node
+from pointsman.spec.place import Place
 from pointsman.spec.read import BAD, Reader, declared
 
 __all__ = ["Sections"]
-
-_SECRET = re.compile(r"password|secret|^sasl\.jaas|\.pem$")
-"""Properties of the Kafka client that nobody should read."""
 
 
 class Sections:
@@ -75,6 +72,7 @@ class Sections:
         if source is not None:
             write = rules.topics(reader, self.members, str(top["pipeline"] or "<p>"), source, write)
             rules.redaction(reader, self.members, source)
+            rules.model_topics(reader, models, self.place_of_model, source, write)
         if source is None or any(finding.severity == "error" for finding in [*self.before, *reader.findings]):
             return None
         document = Document(
@@ -189,6 +187,10 @@ class Sections:
                 found[name] = made
         return found
 
+    def place_of_model(self, name: str, key: str) -> Place:
+        """The place of a model's key."""
+        return place_of(self.members["models"], (name, key))
+
     def routes(self) -> list[Route]:
         """The routes in order."""
         node = self.members.get("routes")
@@ -258,6 +260,6 @@ class Sections:
                 self.reader.wrong(node, "a property's value")
             else:
                 found[name] = node.text
-                if _SECRET.search(name):
-                    self.reader.exposed(node)
+        if "kafka" in self.members:
+            rules.secret_properties(self.reader, self.members["kafka"])
         return found
