@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,10 @@ class FakeDecided:
         self.values: list[bytes | None] = []
         self.dead: list[tuple[int, DeadLetter]] = []
         self.calls: list[FakeCall] = []
+
+    def unwritable(self, index: int) -> DeadLetter:
+        ident = json.loads(self.values[index] or b"{}")["id"]
+        return DeadLetter(self.batch.record(index), ident, "unwritable", "too large")
 
 
 class FakeEngine:

@@ -9,7 +9,7 @@ import pytest
 
 from pointsman.base.errors import EnvironmentFault, SpecError, UsageError
 from pointsman.base.records import DeadLetter, SourceRecord
-from pointsman.runner.letters import as_json, kafka_headers, unwritable
+from pointsman.runner.letters import as_json, kafka_headers
 from pointsman.runner.start import Begin, reach
 from pointsman.spec import load
 
@@ -66,13 +66,6 @@ def test_a_letter_as_a_line_is_json() -> None:
         "value": {"base64": "/w=="},
         "headers": [["h", "1"], ["h", None], ["pointsman-id", "old"]],
     }
-
-
-def test_an_unwritable_decision_names_its_size() -> None:
-    """The id is that of the decision."""
-    letter = unwritable(RECORD, b'{"v":1,"id":"e7","more":{}}')
-    assert (letter.id, letter.reason) == ("e7", "unwritable")
-    assert "27 bytes" in letter.message
 
 
 def test_no_broker_is_said_clearly(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ class DeadLetter:
         reason: A member of `reasons.DEAD_LETTER_REASONS`.
         message: What was wrong, in a sentence.
         attempts: The model attempts made, as in `result.attempts`.
+        redacted: Whether fields of the value were hidden, so that it cannot be sent again.
     """
 
     record: SourceRecord
@@ -90,3 +91,4 @@ class DeadLetter:
     reason: str
     message: str
     attempts: Sequence[dict[str, object]] = field(default=())
+    redacted: bool = False

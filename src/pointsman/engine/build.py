@@ -12,6 +12,7 @@ from pointsman.engine.codegen import Code, Slots
 from pointsman.engine.generate import generate
 from pointsman.engine.parts import Parts
 from pointsman.engine.policy import Constant, Groups, ModelPlan, Policy, RoutePlan, encode
+from pointsman.engine.project import hider, projector
 from pointsman.enrich.base import Enricher, enrichers
 from pointsman.spec.document import Document, ModelSpec, Route
 from pointsman.strategy.base import Strategy, strategies
@@ -61,6 +62,7 @@ def build(
         tables=tables,
         decoder=decoder,
         max_bytes=doc.limits.bytes,
+        project=projector(doc.write.event, doc.write.redact, decoder),
         code=Code(slots),
     )
     source, function = generate(parts)
@@ -77,6 +79,7 @@ def build(
         decide=function,
         source=source,
         decoder=decoder,
+        hide=hider(doc.write.redact, decoder) if doc.write.redact else None,
         id=doc.source.id,
         key=doc.source.key,
         time=doc.source.time,

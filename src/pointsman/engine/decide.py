@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from pointsman.base.errors import InvalidInput, RecordError
 from pointsman.base.records import Batch, DeadLetter
@@ -84,6 +87,18 @@ class Call:
             return replies
         answers = iter(replies)
         return [row if row.__class__ is InvalidInput else next(answers) for row in self.rows]
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+_identified = msgspec.json.Decoder(_Identified).decode
+
+
+def identify(record: bytes) -> str:
+    """The id that a decision record says."""
+    return _identified(record).id
 
 
 class Decided:
@@ -170,10 +185,26 @@ class Decided:
         self.errors.update(errors.names)
 
     def _letter(self, batch: Batch, index: int, ident: str | None, reason: str, message: str) -> None:
-        record = batch.record(index)
         if ident is None:
-            ident = known(record.headers) or f"{record.topic}-{record.partition}-{record.offset}"
-        self.dead.append((index, DeadLetter(record, ident, reason, message)))
+            place = f"{batch.topics[index]}-{batch.partitions[index]}-{batch.offsets[index]}"
+            ident = known(batch.headers[index]) or place
+        self.bury(index, ident, reason, message)
+
+    def bury(
+        self, index: int, ident: str, reason: str, message: str, attempts: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Makes a dead letter of an event, with what `write.redact` hides hidden."""
+        hide, record = self._policy.hide, self.batch.record(index)
+        if hide is not None:
+            record = replace(record, value=hide(record.value))
+        self.dead.append((index, DeadLetter(record, ident, reason, message, attempts, hide is not None)))
+
+    def unwritable(self, index: int) -> DeadLetter:
+        """The dead letter of an event whose decision record is larger than its topic takes."""
+        value = self.values[index] or b""
+        said = f"the decision record has {len(value):,} bytes, more than its topic takes"
+        self.bury(index, identify(value), "unwritable", f"{said}: raise max.message.bytes")
+        return self.dead.pop()[1]
 
 
 def decide(batch: Batch, tables: Tables, policy: Policy) -> Decided:

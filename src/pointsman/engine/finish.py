@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from pointsman.base.errors import InvalidInput, InvalidReply, ModelError
-from pointsman.base.records import DeadLetter
 from pointsman.cel.program import describe
 from pointsman.engine.decide import Call, Decided, Kept
 from pointsman.engine.policy import Constant, ModelPlan, encode
@@ -178,8 +177,7 @@ class _Told:
 
     def _bury(self, place: int, reason: str, message: str, history: list[dict[str, Any]]) -> None:
         index, ident = self.call.indices[place], _record_of(self.call.heads[place] + b"0}").id
-        letter = DeadLetter(self.decided.batch.record(index), ident, reason, message, history)
-        self.decided.dead.append((index, letter))
+        self.decided.bury(index, ident, reason, message, history)
 
 
 class _Head(msgspec.Struct):

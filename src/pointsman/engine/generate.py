@@ -203,7 +203,10 @@ def _record(parts: Parts) -> None:
         write("told = b'null' if key is None else encode(key.decode())")
     with write.block("except UnicodeDecodeError:"):
         write("told = json_key(key)")
-    event = "raw" if parts.decoder.verbatim else "encode(whole)"
+    if parts.project is not None:
+        event = f"{code.bind('project', parts.project)}(raw)"
+    else:
+        event = "raw" if parts.decoder.verbatim else "encode(whole)"
     write(f"head = HEAD % (encode(ident), when, at, source, offset, told, {event}, meta, decision)")
     _rows(parts)
     write("took(lane)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pointsman.cel.program import Program
@@ -23,6 +23,7 @@ class Parts:
         tables: The names of the tables, in order.
         decoder: Reads a value's used fields.
         max_bytes: The largest value that is taken.
+        project: What records carry of an event; None: the value as it came.
         code: The function being written.
     """
 
@@ -36,6 +37,7 @@ class Parts:
     tables: Sequence[str]
     decoder: EventDecoder
     max_bytes: int
+    project: Callable[[bytes], bytes] | None
     code: Code
 
     def lanes(self, route: RoutePlan, reason: str) -> Lanes:

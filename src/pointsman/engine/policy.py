@@ -196,6 +196,7 @@ class Policy:
         source: The generated Python, for people who debug it.
         enrichers: The metadata fields in order.
         headers: The headers of decision records, mostly none.
+        hide: What dead letters keep of a value; None: all of it.
     """
 
     version: str
@@ -210,6 +211,7 @@ class Policy:
     decide: Callable[..., None]
     source: str
     decoder: EventDecoder
+    hide: Callable[[bytes | None], bytes | None] | None
     id: Program | None
     key: Program | None
     time: Program | None

@@ -11,11 +11,10 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pointsman.base.records import Batch, DeadLetter, SourceRecord
+from pointsman.base.records import Batch, DeadLetter
 from pointsman.engine.decide import Call, Decided
 from pointsman.model.pool import Ticket
 from pointsman.runner.headers import HeadersFor
-from pointsman.runner.letters import unwritable
 from pointsman.runner.order import Key, KeyOrder, Waiting
 from pointsman.runner.partitions import Partition
 
@@ -237,7 +236,7 @@ class Flow:
         refused = self._sink.write(keys, values, headers) if places else ()
         if refused or decided.dead:
             letters = [letter for _, letter in decided.dead]
-            letters += [unwritable(decided.batch.record(places[n]), values[n]) for n in refused]
+            letters += [decided.unwritable(places[n]) for n in refused]
             self._sink.bury(letters)
 
     def _land(self, line: _Line) -> None:
@@ -275,7 +274,7 @@ class Flow:
                     for value, e in zip(values, told, strict=True)
                 ]
             refused = self._sink.write([entry.key for entry in told], values, headers)
-            letters += [unwritable(_record(told[n]), values[n]) for n in refused]
+            letters += [told[n].flight.decided.unwritable(told[n].index) for n in refused]
         if letters:
             self._sink.bury(letters)
         for entry in free:
@@ -287,11 +286,6 @@ class Flow:
 
 def _value(entry: Waiting) -> Any:
     return entry.flight.decided.values[entry.index]
-
-
-def _record(entry: Waiting) -> SourceRecord:
-    record: SourceRecord = entry.flight.decided.batch.record(entry.index)
-    return record
 
 
 def _forget(decided: Decided, places: Sequence[int]) -> None:

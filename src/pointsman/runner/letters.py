@@ -9,24 +9,9 @@ import msgspec
 
 from pointsman.base.records import DeadLetter, SourceRecord
 
-__all__ = ["as_json", "kafka_headers", "unwritable"]
+__all__ = ["as_json", "kafka_headers"]
 
 OURS = "pointsman-"
-
-
-class _Identified(msgspec.Struct):
-    id: str
-
-
-_id_of = msgspec.json.Decoder(_Identified).decode
-
-
-def unwritable(record: SourceRecord, value: bytes) -> DeadLetter:
-    """The letter of an event whose decision record `value` is larger than its topic takes."""
-    message = (
-        f"the decision record has {len(value):,} bytes, more than its topic takes: raise max.message.bytes"
-    )
-    return DeadLetter(record, _id_of(value).id, "unwritable", message)
 
 
 def kafka_headers(letter: DeadLetter) -> list[tuple[str, bytes | None]]:
@@ -38,6 +23,7 @@ def kafka_headers(letter: DeadLetter) -> list[tuple[str, bytes | None]]:
         ("pointsman-reason", f"{letter.reason}: {letter.message}".encode("utf-8", "replace")),
         ("pointsman-source", msgspec.json.encode(_source(letter.record))),
         ("pointsman-attempts", msgspec.json.encode(list(letter.attempts))),
+        *([("pointsman-redacted", b"true")] if letter.redacted else []),
     ]
 
 
@@ -54,6 +40,8 @@ def as_json(letter: DeadLetter) -> bytes:
     }
     if record.headers:
         line["headers"] = [[name, _text(value)] for name, value in record.headers]
+    if letter.redacted:
+        line["redacted"] = True
     if letter.attempts:
         line["attempts"] = list(letter.attempts)
     return msgspec.json.encode(line)
