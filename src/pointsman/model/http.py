@@ -32,7 +32,10 @@ class Chosen:
     """A part of an address that depends on the event: one of a few values that the document lists."""
 
     choose: Program = key(
-        Expression("string"), "Which one.", example='country == "SG" ? "/sg" : "/rest"', step=2
+        Expression("string"),
+        "Which one.",
+        example='\'country == "SG" ? "/sg" : "/rest"\'',
+        step=2,
     )
     among: Sequence[str] = key(
         ListOf(Text(), least=1),
