@@ -59,6 +59,18 @@ class Desk:
                 continue
             self._finish[ticket.model](ticket)
 
+    def serve(self, seconds: float) -> None:
+        """Returns once something was answered or given up, or `seconds` have passed."""
+        due = self.expire()
+        now = self._monotonic()
+        try:
+            ticket = self.answered.get(timeout=max(0.0, min(seconds, due - now)))
+        except Empty:
+            pass
+        else:
+            self._finish[ticket.model](ticket)
+        self.expire()
+
     def expire(self) -> float:
         """Takes what was answered and gives up what is overdue; does not wait.
 

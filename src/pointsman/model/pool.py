@@ -18,12 +18,14 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from queue import Empty, SimpleQueue
+from math import inf
+from queue import SimpleQueue
 from typing import Any, Final
 
 from pointsman.base.clock import Clock
 from pointsman.base.errors import InvalidReply, ModelError, ModelInternal, ModelOverloaded, ModelTimeout
 from pointsman.model.base import Model, Row
+from pointsman.model.desk import Desk
 from pointsman.model.raised import raised_text
 
 __all__ = ["MOST_ABANDONED", "Pool", "Ticket"]
@@ -42,11 +44,22 @@ class Ticket:
         latency_ms: How long the call took once it began, milliseconds.
         size_bytes: What the caller counted for its events.
         began: When the model was called, by the pool's clock; None while it waits in the queue.
+        deadline: When its events are too late, by the same clock; infinity for never.
     """
 
-    __slots__ = ("_claim", "began", "done", "latency_ms", "model", "replies", "rows", "size_bytes")
+    __slots__ = (
+        "_claim",
+        "began",
+        "deadline",
+        "done",
+        "latency_ms",
+        "model",
+        "replies",
+        "rows",
+        "size_bytes",
+    )
 
-    def __init__(self, model: str, rows: Sequence[Row], size_bytes: int = 0) -> None:
+    def __init__(self, model: str, rows: Sequence[Row], size_bytes: int = 0, deadline: float = inf) -> None:
         self.model = model
         self.rows = rows
         self.size_bytes = size_bytes
@@ -54,6 +67,7 @@ class Ticket:
         self.replies: Sequence[Any | ModelError] = ()
         self.latency_ms = 0.0
         self.began: float | None = None
+        self.deadline = deadline
         self._claim = [True]
 
     def claim(self) -> bool:
@@ -112,6 +126,7 @@ class Pool:
         in_flight: int,
         clock: Clock,
         most_bytes: int | None = None,
+        desk: Desk | None = None,
     ) -> None:
         """Args:
         models: The opened models by name; `close` closes them.
@@ -119,22 +134,25 @@ class Pool:
         in_flight: Events under way that `room` counts down from, per model and in all.
         clock: Measures the calls.
         most_bytes: Bytes of events under way at which there is no more room; None for no bound.
+        desk: Where answers arrive, shared with whoever else is waited for; None makes one of its own.
         """
         self._lanes = {name: _Lane(name, model, timeouts[name]) for name, model in models.items()}
         self._in_flight = in_flight
         self._most_bytes = most_bytes
         self._monotonic = clock.monotonic
-        self._answered: SimpleQueue[Ticket] = SimpleQueue()
+        self._desk = desk or Desk(clock.monotonic)
+        self._desk.join(models, self._finish, self._expire)
         self._events = 0
         self._bytes = 0
         self._closed = False
 
-    def submit(self, model: str, rows: Sequence[Row], size_bytes: int = 0) -> Ticket:
+    def submit(self, model: str, rows: Sequence[Row], size_bytes: int = 0, deadline: float = inf) -> Ticket:
         """Begins a call, or queues it behind the model's others.
 
-        Never blocks, and accepts more than `room` says. A model that gets no more calls fails it at once.
+        Never blocks, and accepts more than `room` says. A model that gets no more calls fails it at once. A
+        call that is not answered by `deadline`, a moment of the clock, is given up as if it had timed out.
         """
-        ticket = Ticket(model, rows, size_bytes)
+        ticket = Ticket(model, rows, size_bytes, deadline)
         lane = self._lanes[model]
         lane.calls.append(ticket)
         lane.events += len(rows)
@@ -148,24 +166,11 @@ class Pool:
 
     def wait(self, tickets: Iterable[Ticket], seconds: float) -> None:
         """Returns as soon as all are done or `seconds` have passed; gives up what outlives its timeout."""
-        end = self._monotonic() + seconds
-        waiting = [ticket for ticket in tickets if not ticket.done]
-        while True:
-            self._collect()
-            now = self._monotonic()
-            due = self._expire(now)
-            waiting = [ticket for ticket in waiting if not ticket.done]
-            if not waiting or now >= end:
-                return
-            try:
-                self._finish(self._answered.get(timeout=min(end, due) - now))
-            except Empty:
-                continue
+        self._desk.wait(tickets, seconds)
 
     def expire(self) -> None:
         """Takes what was answered and gives up calls that outlive their timeout; does not wait."""
-        self._collect()
-        self._expire(self._monotonic())
+        self._desk.expire()
 
     def load(self, model: str | None = None) -> int:
         """Events under way for `model`, or in all."""
@@ -198,17 +203,12 @@ class Pool:
             return False
         lane.thread = threading.Thread(
             target=_serve,
-            args=(lane.model, lane.queue, self._answered, self._monotonic),
+            args=(lane.model, lane.queue, self._desk.answered, self._monotonic),
             name=f"pointsman-model-{lane.name}",
             daemon=True,
         )
         lane.thread.start()
         return True
-
-    def _collect(self) -> None:
-        """Takes what models have answered."""
-        while not self._answered.empty():
-            self._finish(self._answered.get())
 
     def _finish(self, ticket: Ticket) -> None:
         """Counts a call as done; its replies are there."""
@@ -223,11 +223,19 @@ class Pool:
         """Gives up what is overdue; returns the moment before which nothing else will be."""
         due = float("inf")
         for lane in self._lanes.values():
-            if lane.calls and (began := lane.calls[0].began) is not None and now >= began + lane.timeout:
-                self._give_up(lane, lane.calls[0], now - began)
+            if lane.calls and (began := lane.calls[0].began) is not None:
+                if now >= min(began + lane.timeout, lane.calls[0].deadline):
+                    self._give_up(lane, lane.calls[0], now - began)
+            for ticket in [
+                ticket for ticket in lane.calls if ticket.began is None and now >= ticket.deadline
+            ]:
+                if ticket.claim():
+                    ticket.fail(ModelTimeout("the event's deadline has passed"))
+                    self._finish(ticket)
             if lane.calls:
                 began = lane.calls[0].began
-                due = min(due, (now if began is None else began) + lane.timeout)
+                soonest = min(ticket.deadline for ticket in lane.calls)
+                due = min(due, soonest, (now if began is None else began) + lane.timeout)
         return max(due, now)
 
     def _give_up(self, lane: _Lane, ticket: Ticket, took: float) -> None:

@@ -26,14 +26,13 @@ class RemoteTicket(Ticket):
     Attributes:
         ids: Event ids, one a row.
         traces: Trace headers of each row; empty where none are forwarded.
-        deadline: When its events are too late, by the loop's clock; infinity for never.
         attempts: The attempts that all rows took part in, in order, as in `result.attempts`; empty where the
             model was never asked.
         own: By row, the attempts that not all rows took part in, or that ended differently for them; they
             come after `attempts`.
     """
 
-    __slots__ = ("_left", "_slots", "attempts", "deadline", "ids", "own", "traces")
+    __slots__ = ("_left", "_slots", "attempts", "ids", "own", "traces")
 
     def __init__(
         self,
@@ -44,10 +43,9 @@ class RemoteTicket(Ticket):
         traces: Sequence[Mapping[str, str]] = (),
         size_bytes: int = 0,
     ) -> None:
-        super().__init__(model, rows, size_bytes)
+        super().__init__(model, rows, size_bytes, deadline)
         self.ids = ids
         self.traces = traces
-        self.deadline = deadline
         self.attempts: list[Attempt] = []
         self.own: dict[int, list[Attempt]] = {}
         self._slots: list[Any] = [_UNANSWERED] * len(rows)
@@ -60,7 +58,10 @@ class RemoteTicket(Ticket):
 
     def note(self, row: int, attempt: Attempt) -> None:
         """Remembers an attempt of one row alone."""
-        self.own.setdefault(row, []).append(attempt)
+        if len(self.rows) == 1:
+            self.attempts.append(attempt)
+        else:
+            self.own.setdefault(row, []).append(attempt)
 
     def fill(self, row: int, reply: Any | ModelError) -> bool:
         """Keeps the answer of one row, the first one; returns whether it was the last that was missing."""
