@@ -160,6 +160,29 @@ def test_with_metrics_also_latency_and_share(pointsman: Pointsman, folder: Path,
     assert fraud["address"] == "http://models:8080"
 
 
+def test_on_a_terminal_it_looks_until_told_to_stop(
+    pointsman: Pointsman, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that becomes ready is seen; Ctrl-C ends it."""
+    Wire.says.update(chat=LOADING)
+    looks = iter([Wire.says.clear, None])
+
+    def sleep(seconds: float) -> None:
+        del seconds
+        change = next(looks)
+        if change is None:
+            raise KeyboardInterrupt
+        change()
+
+    monkeypatch.setattr("pointsman.cli.models.is_terminal", lambda: True)
+    monkeypatch.setattr("pointsman.cli.models.time.sleep", sleep)
+    done = pointsman("models", cwd=folder)
+    last = [line.split() for line in done.out.splitlines() if line.startswith(("fraud", "chat", "lone"))]
+
+    assert done.code == 130
+    assert [line[line.index("yes")] for line in last[-3:]] == ["yes"] * 3
+
+
 def test_metrics_that_cannot_be_read_are_the_environments_fault(pointsman: Pointsman, folder: Path) -> None:
     """The message says where it looked and how to serve them."""
     done = pointsman("models", "--metrics", "127.0.0.1:9", cwd=folder)

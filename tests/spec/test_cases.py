@@ -44,6 +44,15 @@ def test_a_case_keeps_what_it_says(tmp_path: Path) -> None:
     assert (raw.event, raw.time, raw.choose) == ("not json", 12, None)
 
 
+@pytest.mark.parametrize("status", ["ok", "fallback", "dispatched", "expired", "failed"])
+def test_a_case_may_want_any_status(tmp_path: Path, status: str) -> None:
+    """Whatever may become of an event can be wanted, and so can the constant that answered."""
+    text = f"- {{name: a, event: {{}}, want: {{status: {status}, result: {{model: constant}}}}}}"
+    (case,) = cases(tmp_path, text)
+
+    assert case.want == {"status": status, "result": {"model": "constant"}}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -16,6 +17,8 @@ from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, 
 from pointsman.cli.screen import columns, is_terminal, paint, say, write_json
 
 if TYPE_CHECKING:
+    from rich.console import Group
+
     from pointsman.cli.servers import Answer
     from pointsman.spec.document import Document
 
@@ -58,10 +61,11 @@ def models(
     if timeout <= 0:
         raise UsageError("--timeout must be more than 0 seconds")
     document = spec.load(existing(pipeline), overlay or ())
-    if is_terminal() and not once and not as_json:
-        _live(document, metrics, timeout)
-        return
-    rows = look(document, metrics, timeout)
+    with Look(document, metrics, timeout) as look:
+        if is_terminal() and not once and not as_json:
+            _live(look)
+            return
+        rows = look.rows()
     if as_json:
         write_json({"models": rows}, indent=2)
     else:
@@ -70,50 +74,70 @@ def models(
         raise typer.Exit(1)
 
 
-def look(document: Document, metrics: str | None, timeout: float) -> list[dict[str, Any]]:
-    """One row for each model; what is not known is None.
+class Look:
+    """Looks at the models of a document as often as wanted; what is in this process once."""
 
-    Raises:
-        EnvironmentFault: The metrics cannot be read.
-    """
-    from pointsman.cli.servers import address_of
+    def __init__(self, document: Document, metrics: str | None, timeout: float) -> None:
+        """Args:
+        document: Whose models.
+        metrics: Where a run serves its metrics; None: nobody is asked.
+        timeout: Seconds that a server may take.
+        """
+        from pointsman.cli.servers import Servers
 
-    traffic = _traffic(metrics, timeout) if metrics else {}
-    whole = sum(one["events"] for one in traffic.values())
-    rows = []
-    for name, answer in _answers(document, timeout).items():
-        spec = document.models[name]
-        seen = traffic.get(name, {})
-        rows.append(
-            {
-                "model": name,
-                "endpoint": spec.endpoint,
-                "protocol": spec.protocol,
-                "address": address_of(document, spec),
-                **_state(answer),
-                "breaker": seen.get("breaker"),
-                "median_ms": seen.get("median_ms"),
-                "p99_ms": seen.get("p99_ms"),
-                "share": seen["events"] / whole if seen and whole else None,
-            }
-        )
-    return rows
+        self._document = document
+        self._metrics = metrics
+        self._timeout = timeout
+        self._servers = Servers(document)
+        self._loop = asyncio.Runner()
+        self._local: dict[str, Answer] = {}
 
+    def __enter__(self) -> Look:
+        from pointsman.cli.servers import ask_local, is_remote
 
-def _answers(document: Document, timeout: float) -> dict[str, Answer]:
-    """What is known of each model, in the document's order."""
-    from pointsman.cli.servers import Servers, ask_local, is_remote
+        async def begin() -> None:
+            self._servers.open()
 
-    async def ask() -> dict[str, Answer]:
-        servers = Servers(document)
-        servers.open()
-        try:
-            return await servers.ask(timeout)
-        finally:
-            await servers.close()
+        self._loop.run(begin())
+        for name, spec in self._document.models.items():
+            if not is_remote(spec):
+                self._local[name] = ask_local(self._document, name)
+        return self
 
-    known = asyncio.run(ask()) if any(map(is_remote, document.models.values())) else {}
-    return {name: known[name] if name in known else ask_local(document, name) for name in document.models}
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.run(self._servers.close())
+        self._loop.close()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each model, in the document's order; what is not known is None.
+
+        Raises:
+            EnvironmentFault: The metrics cannot be read.
+        """
+        from pointsman.cli.servers import address_of
+
+        traffic = _traffic(self._metrics, self._timeout) if self._metrics else {}
+        whole = sum(one["events"] for one in traffic.values())
+        answers = {**self._local, **self._loop.run(self._servers.ask(self._timeout))}
+        rows = []
+        for name, spec in self._document.models.items():
+            seen = traffic.get(name, {})
+            rows.append(
+                {
+                    "model": name,
+                    "endpoint": spec.endpoint,
+                    "protocol": spec.protocol,
+                    "address": address_of(self._document, spec),
+                    **_state(answers[name]),
+                    "breaker": seen.get("breaker"),
+                    "median_ms": seen.get("median_ms"),
+                    "p99_ms": seen.get("p99_ms"),
+                    "share": seen["events"] / whole if seen and whole else None,
+                }
+            )
+        return rows
 
 
 def _state(answer: Answer) -> dict[str, Any]:
@@ -204,23 +228,30 @@ def _say(rows: list[dict[str, Any]]) -> None:
             say(f"{row['model']}: {row['why']}")
 
 
-def _live(document: Document, metrics: str | None, timeout: float) -> None:
-    from rich.console import Group
+def _live(look: Look) -> None:
+    """Looks again and again; metrics that cannot be read for once are no reason to stop."""
     from rich.live import Live
+    from rich.text import Text
+
+    with Live(auto_refresh=False) as live:
+        while True:
+            try:
+                live.update(_frame(look.rows()), refresh=True)
+            except EnvironmentFault as fault:
+                live.update(Text(str(fault), style="yellow"), refresh=True)
+            time.sleep(EVERY)
+
+
+def _frame(rows: list[dict[str, Any]]) -> Group:
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    def frame() -> Group:
-        rows = look(document, metrics, timeout)
-        titles, cells = _table(rows)
-        table = Table(*titles, box=None, pad_edge=False)
-        for cell in cells:
-            ready = Text(cell[3], style="green" if cell[3] == "yes" else "red")
-            table.add_row(*map(Text, cell[:3]), ready, *map(Text, cell[4:]))
-        why = [Text(f"{row['model']}: {row['why']}", style="yellow") for row in rows if row["why"]]
-        return Group(table, *why)
-
-    with Live(frame(), auto_refresh=False) as live:
-        while True:
-            time.sleep(EVERY)
-            live.update(frame(), refresh=True)
+    titles, cells = _table(rows)
+    table = Table(*titles, box=None, pad_edge=False)
+    for cell in cells:
+        ready = Text(cell[3], style="green" if cell[3] == "yes" else "red")
+        table.add_row(*map(Text, cell[:3]), ready, *map(Text, cell[4:]))
+    return Group(
+        table, *(Text(f"{row['model']}: {row['why']}", style="yellow") for row in rows if row["why"])
+    )
