@@ -66,21 +66,19 @@ class GrpcModel:
         method: tuple[Any, Message, Message],
         paths: Sequence[str],
         common: CommonKeys,
-        own: Endpoint | None,
     ) -> None:
         """Args:
         endpoint: Where it is.
         method: The method's descriptor and the classes of its request and reply.
         paths: The field of each value of a row.
         common: The model's common keys.
-        own: The endpoint, where no other model shares it and it closes with this one.
         """
         descriptor, request, self._reply = method
         self._service = descriptor.containing_service.full_name
         self._path = f"/{self._service}/{descriptor.name}"
         self._filled = Filler(request, paths)
         self._channel = channel_of(endpoint)
-        self._own = own
+        self._endpoint = endpoint
         self._timeout = common.timeout
         self.version = common.version
 
@@ -94,12 +92,10 @@ class GrpcModel:
             Misfit: The file has no such method, or its request no such fields.
             MissingExtra: grpcio is not installed.
         """
-        own = None
-        if endpoint is None:
-            endpoint = own = Endpoint(name, config.grpc)
-        if not endpoint.grpc:
-            hint = f"write grpc://{endpoint.target}, or grpcs:// with TLS"
-            raise Misfit("E441", f"a gRPC server's address is not {endpoint.scheme}://", hint, ("grpc",))
+        where = Endpoint.of(name, config.grpc, endpoint, grpc=True)
+        if not where.grpc:
+            hint = f"write grpc://{where.target}, or grpcs:// with TLS"
+            raise Misfit("E441", f"a gRPC server's address is not {where.scheme}://", hint, ("grpc",))
         method = method_of(config.proto, config.method, folder)
         request = method[1].DESCRIPTOR
         if common.inputs is None:
@@ -107,7 +103,7 @@ class GrpcModel:
             raise Misfit("E402", "a gRPC model needs inputs", f"add inputs: {{{wanted}}}")
         for path, program in common.inputs.items():
             _check_type(path, field_at(request, path), str(getattr(program, "result", "dyn")))
-        return cls(endpoint, method, tuple(common.inputs), common, own)
+        return cls(where, method, tuple(common.inputs), common)
 
     @staticmethod
     def example() -> str:
@@ -120,7 +116,8 @@ class GrpcModel:
     async def request(self, rows: Sequence[Row], ask: Ask) -> Sequence[Any | ModelError]:
         """One call for the one row."""
         request = self._filled(rows[0])  # type: ignore[arg-type]  # with inputs, rows are tuples
-        answer = await self._channel.unary(self._path, request.SerializeToString(), ask.timeout, ask.trace)
+        sent = {**ask.trace, "x-request-id": ask.ids[0]}
+        answer = await self._channel.unary(self._path, request.SerializeToString(), ask.timeout, sent)
         return [plain_message(parsed(self._reply, answer))]
 
     async def health(self) -> Health:
@@ -144,9 +141,8 @@ class GrpcModel:
         return Health(True, self.version)
 
     async def close(self) -> None:
-        """Closes the endpoint where it is this model's alone."""
-        if self._own is not None:
-            await self._own.close()
+        """Closes its connection, unless it shares it."""
+        await self._endpoint.release()
 
 
 _ENCODED: Final = ("TYPE_BYTES", "TYPE_INT64", "TYPE_UINT64")

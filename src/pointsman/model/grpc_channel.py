@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,6 +38,9 @@ _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),  # two endpoints never share a connection
     ("grpc.enable_http_proxy", 0),  # as for HTTP: a proxy in the environment is not obeyed
 )
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
 _SILENT: Final = 8
 """Calls in a row that time out without an answer between them, after which the connection is made anew: a
@@ -96,20 +100,33 @@ class Channel:
         Raises:
             ModelError: It failed; the class says how.
         """
-        auth = await self._endpoint.auth.headers(self._endpoint)
-        metadata = [(name.lower(), value) for name, value in (*auth.items(), *trace.items())]
         try:
-            reply: bytes = await self._method(method)(request, timeout=timeout, metadata=metadata)
-        except self._grpc.aio.AioRpcError as error:
-            if error.code() is self._grpc.StatusCode.UNAUTHENTICATED:
-                self._endpoint.auth.refused(auth)
-            failed = _error(error, self._endpoint.scrub)
-            self._answered(not (isinstance(failed, ModelTimeout) and not error.initial_metadata()))
-            raise failed from None
-        except self._grpc.aio.UsageError as error:  # closed while calls were under way
-            raise ModelRefused(f"the channel is closed: {error}") from None
+            async with asyncio.timeout(timeout):
+                auth = await self._endpoint.headers()
+                metadata = _metadata({**trace, **auth})
+                try:
+                    reply: bytes | None = await self._method(method)(
+                        request, timeout=timeout, metadata=metadata
+                    )
+                except self._grpc.aio.AioRpcError as error:
+                    raise self._failed(error, auth) from None
+                except self._grpc.aio.UsageError as error:  # closed while calls were under way
+                    raise ModelRefused(f"the channel is closed: {error}") from None
+        except TimeoutError:
+            self._heard(False)
+            raise ModelTimeout(f"no answer within {timeout:g} s") from None
         self._unanswered = 0
+        if reply is None:  # what grpcio gives for a message that ends too early
+            raise InvalidReply("the reply ends within a message")
         return reply
+
+    def _failed(self, error: Any, auth: Mapping[str, str]) -> ModelError:
+        """What a call's status stands for."""
+        if error.code() is self._grpc.StatusCode.UNAUTHENTICATED:
+            self._endpoint.auth.refused(auth)
+        failed = _error(error, self._endpoint.scrub)
+        self._heard(not isinstance(failed, ModelTimeout))
+        return failed
 
     def _method(self, name: str) -> Any:
         """The callable of a method, on the channel of now."""
@@ -125,7 +142,7 @@ class Channel:
             call = self._methods[name] = self._channel.unary_unary(name)
         return call
 
-    def _answered(self, heard: bool) -> None:
+    def _heard(self, heard: bool) -> None:
         """Counts calls that heard nothing; after too many, the next call connects anew."""
         self._unanswered = 0 if heard else self._unanswered + 1
         if self._unanswered >= _SILENT and self._channel is not None:
@@ -186,14 +203,23 @@ def _content(path: Path, key: str) -> bytes:
 def _error(error: Any, scrub: Callable[[str], str]) -> ModelError:
     """The failure that a call's status stands for."""
     code, said = error.code().name, scrub(_one_line(error.details() or ""))
-    if code == "RESOURCE_EXHAUSTED" and said.startswith("Received message larger than max"):
-        return InvalidReply(f"gRPC: the reply is larger than {LARGEST >> 20} MiB")
-    if code == "RESOURCE_EXHAUSTED" and said.startswith("Sent message larger than max"):
-        return InvalidInput(f"gRPC: the request is larger than {LARGEST >> 20} MiB")
+    if code == "RESOURCE_EXHAUSTED" and "message larger than max" in said:
+        if "Received" in said and f"vs. {LARGEST}" in said:  # grpcio's own words, on our side
+            return InvalidReply(f"gRPC: the reply is larger than {LARGEST >> 20} MiB")
+        return InvalidInput(f"gRPC: the request is too large: {said}")
     text = f"gRPC {code}: {said}" if said else f"gRPC {code}"
     if code == "RESOURCE_EXHAUSTED":
         return ModelOverloaded(text, _retry_after(error.trailing_metadata() or ()))
     return _CLASSES.get(code, ModelInternal)(text)
+
+
+def _metadata(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Headers as metadata; what gRPC could not carry, such as a trace that is none, is left out."""
+    return [
+        (name.lower(), value)
+        for name, value in headers.items()
+        if _NAME.fullmatch(name) and not name.lower().endswith("-bin") and _VALUE.fullmatch(value)
+    ]
 
 
 def _retry_after(trailing: Any) -> float | None:
