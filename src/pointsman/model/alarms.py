@@ -6,10 +6,13 @@ microseconds to make and to cancel; here it is an entry on a heap.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what only declares keys is not to load it
+    from asyncio import AbstractEventLoop, TimerHandle
 
 __all__ = ["Alarm", "Alarms"]
 
@@ -18,12 +21,14 @@ class Alarm:
     """One moment and what is called then.
 
     Attributes:
+        when: By the loop's clock.
         call: None once it was called or cancelled.
     """
 
-    __slots__ = ("call",)
+    __slots__ = ("call", "when")
 
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, when: float, call: Callable[[], None]) -> None:
+        self.when = when
         self.call: Callable[[], None] | None = call
 
 
@@ -39,7 +44,7 @@ class Alarms:
 
     def at(self, when: float, call: Callable[[], None]) -> Alarm:
         """Has `call` called at `when`, or soon if that has passed; never before this returns."""
-        alarm = Alarm(call)
+        alarm = Alarm(when, call)
         heappush(self._heap, (when, next(self._serial), alarm))
         if self._timer is None or when < self._timer.when():
             self._set(when)
@@ -77,5 +82,5 @@ class Alarms:
                 self._cancelled -= 1
             else:
                 call()
-        if self._heap and self._timer is None:
+        if self._heap:  # what was called may have set the timer to a later moment
             self._set(self._heap[0][0])

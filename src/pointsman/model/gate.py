@@ -64,9 +64,12 @@ class Gate:
     def pump(self) -> None:
         """Lets those who wait go on, one after the other, as long as there is room."""
         for _ in range(len(self._waiting)):
-            who = next(iter(self._waiting))
-            del self._waiting[who]  # it comes back to the end if it has to wait again
+            if (who := next(iter(self._waiting), None)) is None:
+                return
+            del self._waiting[who]
             who.pump()
+            if who in self._waiting:  # at the end again: there is no more room
+                return
 
     def _due(self) -> None:
         self._alarm = None

@@ -83,6 +83,7 @@ class Guard:
         self._batch_alarm: Alarm | None = None
         self._budget = Budget(terms.retry.budget)
         self._queue: deque[Job] = deque()
+        self._blocked = False
         self._attempts: Counter[str] = Counter()
         self._sizes: Counter[int] = Counter()
         self._retries = self._splits = self._refused = self._expired = self._late = self._under_way = 0
@@ -94,8 +95,13 @@ class Guard:
             return
         for batch in self._batcher.add(ticket, len(ticket.rows)):
             self._send(batch)
-        if self._batcher.rows and self._batch_alarm is None:
-            self._batch_alarm = self._alarms.at(self._now() + self._wait, self._flush)
+        if not self._batcher.rows:
+            return
+        alarm = self._batch_alarm
+        when = min(self._now() + self._wait if alarm is None else alarm.when, ticket.deadline)
+        if alarm is None or when < alarm.when:  # a batch waits for no row's deadline
+            self._stop_batch_alarm()
+            self._batch_alarm = self._alarms.at(when, self._flush)
 
     def numbers(self) -> Numbers:
         """What was counted so far."""
@@ -123,38 +129,44 @@ class Guard:
             self._send(self._batcher.take())
 
     def _send(self, tickets: list[RemoteTicket]) -> None:
+        self._stop_batch_alarm()
+        self._enqueue(Job([(ticket, row) for ticket in tickets for row in range(len(ticket.rows))]))
+
+    def _stop_batch_alarm(self) -> None:
         if self._batch_alarm is not None:
             self._alarms.cancel(self._batch_alarm)
             self._batch_alarm = None
-        self._enqueue(Job([(ticket, row) for ticket in tickets for row in range(len(ticket.rows))]))
 
     def _enqueue(self, job: Job) -> None:
         """The job waits for capacity from now on, behind the others."""
         job.state = QUEUED
         self._queue.append(job)
-        self.pump()
+        if not self._blocked:
+            self.pump()
+        self._mind(job)
+
+    def _mind(self, job: Job) -> None:
+        """Keeps the deadlines of a job that has to wait for capacity."""
         if job.state == QUEUED:
-            self._arm(job, self._drop(job, self._now())[0])
+            self._arm(job, min([ticket.deadline for ticket, _ in job.items], default=inf))
 
     def pump(self) -> None:
         """Sends the jobs that may go out now, in their order; fails those that a breaker holds back."""
         queue, gates = self._queue, self._gates
+        self._blocked = False
         while queue:
             job, now = queue[0], self._now()
-            earliest, latest = self._drop(job, now)
-            if not job.items:
-                self._end(queue.popleft())
-                continue
             for gate in gates:
                 if gate.breaker is not None and gate.breaker.state and gate.breaker.refuses(now):
                     self._hold_back(queue.popleft(), gate.breaker.why(now))
                     break
                 if (when := gate.limits.ready(now)) > now:
+                    self._blocked = True
                     gate.wait(self, when, self._alarms)
                     return
             else:
                 queue.popleft()
-                self._launch(job, now, earliest, latest)
+                self._launch(job, now)
 
     def _hold_back(self, job: Job, why: str) -> None:
         """Fails a job that a breaker does not let out: as its last attempt failed, or as refused."""
@@ -165,17 +177,20 @@ class Guard:
         """Takes out rows that have their answer and fails those whose deadline is over.
 
         Returns:
-            The earliest and the latest deadline of the others.
+            The earliest and the latest deadline of the others; infinity and less than nothing without any.
         """
+        items = job.items
+        if len(items) == 1 and (alone := items[0][0]).deadline > now and not alone.claimed:
+            return alone.deadline, alone.deadline
         earliest, latest, gone, last = inf, -inf, False, None
-        for ticket, _ in job.items:
+        for ticket, _ in items:
             if ticket is last:
                 continue
             last = ticket
             deadline = ticket.deadline
             if deadline <= now and not ticket.claimed:
                 if attempt is not None:
-                    self._note([item for item in job.items if item[0] is ticket], attempt)
+                    self._note([item for item in items if item[0] is ticket], attempt)
                 self._expired += ticket.fill_rest(ModelTimeout("the event's deadline has passed"))
                 self._finish(ticket, now)
             if ticket.claimed:
@@ -183,21 +198,27 @@ class Guard:
                 continue
             earliest = min(earliest, deadline)
             latest = max(latest, deadline)
-        if gone:
-            job.items = [item for item in job.items if not item[0].claimed]
+        if gone and job.state != FLYING:  # the replies of what flies come in the order of all its rows
+            job.items = [item for item in items if not item[0].claimed]
         return earliest, latest
 
     def _arm(self, job: Job, when: float) -> None:
         """Has the job looked at again at `when` and not before."""
         if job.alarm is not None:
+            if job.alarm.when == when:
+                return
             self._alarms.cancel(job.alarm)
         job.alarm = None if when == inf else self._alarms.at(when, partial(self._ring, job))
 
     # Attempts
 
-    def _launch(self, job: Job, now: float, earliest: float, latest: float) -> None:
-        """Begins an attempt."""
+    def _launch(self, job: Job, now: float) -> None:
+        """Begins an attempt, unless all deadlines are over."""
+        earliest, latest = self._drop(job, now)
         items = job.items
+        if not items:
+            self._end(job)
+            return
         job.state = FLYING
         job.tried += 1
         job.began = now
@@ -250,8 +271,8 @@ class Guard:
         now = self._now()
         flying = job.state == FLYING
         attempt = self._told("timeout", now - job.began) if flying else None
-        earliest, _ = self._drop(job, now, attempt)
-        if flying and (now >= job.end or not job.items):
+        earliest, latest = self._drop(job, now, attempt)
+        if flying and (now >= job.end or latest < 0):
             task = job.task
             self._conclude(job, ModelTimeout(f"no answer within {job.end - job.began:.3g} s"))
             if task is not None:
@@ -272,6 +293,7 @@ class Guard:
         self._end(job)
         self._under_way -= 1
         if isinstance(outcome, ModelError):
+            job.items = [item for item in job.items if not item[0].claimed]
             self._attempts[outcome.failure] += 1
             halves = self._cut(job, outcome, now)
             failed = None if halves else RULES[outcome.failure].breaker
@@ -280,6 +302,8 @@ class Guard:
             self._attempts["ok" if len(errors) < len(outcome) else errors[0].failure] += 1
             halves = ()
             failed = len(errors) == len(outcome) and all(RULES[error.failure].breaker for error in errors)
+            if any(ticket.claimed for ticket, _ in job.items):
+                outcome = self._without_late(job, outcome)
         for gate, permit in zip(self._gates, permits, strict=True):
             gate.leave(permit, now, took, failed)  # a request that is cut is judged by its halves
         if isinstance(outcome, ModelError):
@@ -297,8 +321,17 @@ class Guard:
                     self._finish(ticket, now)
         for gate in reversed(self._gates):  # those who wait for a shared one first
             gate.pump()
-        if self._queue:
+        if self._queue and (halves or any(gate.breaker and gate.breaker.state for gate in self._gates)):
             self.pump()
+        for half in halves:
+            self._mind(half)
+
+    def _without_late(self, job: Job, replies: Sequence[Any]) -> list[Any]:
+        """The replies of the rows that still wait for one; the others are counted."""
+        pairs = [pair for pair in zip(job.items, replies, strict=True) if not pair[0][0].claimed]
+        self._late += len(replies) - len(pairs)
+        job.items = [item for item, _ in pairs]
+        return [reply for _, reply in pairs]
 
     def _cut(self, job: Job, error: ModelError, now: float) -> Sequence[Job]:
         """The two halves of a request that one bad row may have failed, each to be sent for itself."""
@@ -397,7 +430,7 @@ class Guard:
             end = place + 1
             while end < len(items) and items[end][0] is ticket:
                 end += 1
-            if end - place == len(ticket.rows):
+            if end - place == len(ticket.rows) and not ticket.own:
                 ticket.attempts.append(attempt)
             else:
                 for _, row in items[place:end]:
