@@ -76,9 +76,11 @@ def call(
 )
 def test_each_status_is_a_failure_class(code: str, failure: str) -> None:
     """Every status but OK fails with one class, and the message names the status and what the server said."""
-    with serving(**{METHOD: status(getattr(grpc.StatusCode, code), "so\nit is")}) as server:
-        with pytest.raises(ModelError, match=f"gRPC {code}: so it is") as caught:
-            call(server.address)
+    with (
+        serving(**{METHOD: status(getattr(grpc.StatusCode, code), "so\nit is")}) as server,
+        pytest.raises(ModelError, match=f"gRPC {code}: so it is") as caught,
+    ):
+        call(server.address)
     assert caught.value.failure == failure
 
 
@@ -103,9 +105,11 @@ def test_an_overloaded_server_may_say_for_how_long(
     trailing: tuple[tuple[str, str], ...], seconds: float | None
 ) -> None:
     """Its trailing metadata gives `retry_after`; nonsense there gives none."""
-    with serving(**{METHOD: status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", trailing)}) as server:
-        with pytest.raises(ModelOverloaded) as caught:
-            call(server.address)
+    with (
+        serving(**{METHOD: status(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", trailing)}) as server,
+        pytest.raises(ModelOverloaded) as caught,
+    ):
+        call(server.address)
     assert caught.value.retry_after == seconds
 
 
@@ -123,9 +127,12 @@ def test_a_fault_of_the_network_is_a_failure_class(
     fault: Callable[[int], Callable[[socket.socket], None]], failure: str
 ) -> None:
     """Whatever happens to the bytes, the call ends with the class that says what can be done about it."""
-    with serving(**{METHOD: echo}) as server, socket_that(fault(server.port)) as port:
-        with pytest.raises(ModelError) as caught:
-            call(f"grpc://127.0.0.1:{port}", content=b"x" * 100)
+    with (
+        serving(**{METHOD: echo}) as server,
+        socket_that(fault(server.port)) as port,
+        pytest.raises(ModelError) as caught,
+    ):
+        call(f"grpc://127.0.0.1:{port}", content=b"x" * 100)
     assert caught.value.failure == failure
 
 
@@ -244,9 +251,11 @@ def _long(_request: bytes, _context: grpc.ServicerContext) -> bytes:
 )
 def test_a_message_has_a_largest_size(answer: Answer, size: int, failure: str) -> None:
     """A longer one fails as what it is, not as an overload that would be tried again."""
-    with serving(**{METHOD: answer}) as server:
-        with pytest.raises(ModelError, match=r"too large|larger than 64 MiB") as caught:
-            call(server.address, content=bytes(size))
+    with (
+        serving(**{METHOD: answer}) as server,
+        pytest.raises(ModelError, match=r"too large|larger than 64 MiB") as caught,
+    ):
+        call(server.address, content=bytes(size))
     assert caught.value.failure == failure
 
 
@@ -325,9 +334,11 @@ def test_tls_that_fails_is_refused(ca: certificates.Authority, why: str) -> None
     credentials = secured(
         ca, "models.example", client=why == "no certificate of ours", expired=why == "expired"
     )
-    with serving(credentials, **{METHOD: echo}) as server:
-        with pytest.raises(ModelRefused, match="UNAVAILABLE"):
-            call(f"grpcs://127.0.0.1:{server.port}", keys=tls(server_name=name, **trusted))
+    with (
+        serving(credentials, **{METHOD: echo}) as server,
+        pytest.raises(ModelRefused, match="UNAVAILABLE"),
+    ):
+        call(f"grpcs://127.0.0.1:{server.port}", keys=tls(server_name=name, **trusted))
     assert server.seen == []
 
 
@@ -363,6 +374,9 @@ def test_an_empty_reply_is_a_message() -> None:
 
 def test_a_reply_that_ends_early_says_so() -> None:
     """The message names what is wrong with the reply."""
-    with serving(**{METHOD: echo}) as server, socket_that(promises_more(server.port)) as port:
-        with pytest.raises(InvalidReply, match="ends within a message"):
-            call(f"grpc://127.0.0.1:{port}")
+    with (
+        serving(**{METHOD: echo}) as server,
+        socket_that(promises_more(server.port)) as port,
+        pytest.raises(InvalidReply, match="ends within a message"),
+    ):
+        call(f"grpc://127.0.0.1:{port}")
