@@ -223,6 +223,42 @@ def test_every_required_member_is_required() -> None:
         assert not decision().is_valid({key: value for key, value in RECORD.items() if key != name})
 
 
+def test_every_attempt_has_its_place_in_the_record() -> None:
+    """A record of an event that another model, or a constant, answered fits the schema."""
+    record = copy.deepcopy(RECORD)
+    record["result"] = {
+        "status": "fallback",
+        "model": "constant",
+        "output": {"score": 0.5},
+        "cost": 0.002,
+        "attempts": [
+            {"model": "fraud-model-v2", "status": "failed", "class": "timeout", "latency_ms": 50.1},
+            {"model": "fraud-model-v1", "status": "ok", "latency_ms": 2.0},
+        ],
+    }
+    decision().validate(record)
+    for status in ("dispatched", "expired"):
+        decision().validate({**RECORD, "result": {"status": status, "model": "m"}})
+
+
+def test_a_request_fits_its_schema() -> None:
+    """What a router hands to a dispatch worker fits, and nothing of it may be left out."""
+    schema = Draft202012Validator(json.loads(DERIVED["schemas/request.schema.json"]))
+    request: dict[str, Any] = {name: value for name, value in RECORD.items() if name != "result"}
+    request |= {
+        "key": "U8723",
+        "deadline": 1760000000350,
+        "plan": ["fraud-model-v2", "fraud-model-v1"],
+        "policy": "17@9f2c41d0",
+    }
+    schema.validate(request)
+    schema.validate({**request, "deadline": None, "key": None})
+
+    for name in request:
+        assert not schema.is_valid({other: value for other, value in request.items() if other != name})
+    assert not schema.is_valid({**request, "plan": []})
+
+
 def test_a_dead_letter_fits_its_schema() -> None:
     """A dead letter as a line of JSON, and its headers in Kafka, fit the schema."""
     schema = json.loads(DERIVED["schemas/dead-letter.schema.json"])
