@@ -15,7 +15,7 @@ from pointsman.model.asked import event_only, given, names_of, taken
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import one_each
-from pointsman.model.maps import mapper
+from pointsman.model.mapping import json_value
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
 
@@ -121,7 +121,7 @@ class HttpModel:
         self.batches = config.batched
         self._name = name
         self._config = config
-        self._named = mapper(tuple(common.inputs or ()))
+        self._inputs = tuple(common.inputs or ())
         self._timeout = common.timeout
         self._endpoint = endpoint
 
@@ -188,7 +188,13 @@ class HttpModel:
         """What is sent for one row."""
         if self._config.body is not None:
             return given("body", self._config.body, names_of(row))
-        return row if isinstance(row, dict) else self._named([row])[0]
+        if isinstance(row, dict):
+            return row
+        bad: dict[int, str] = {}
+        body = {name: json_value(name, one, 0, bad) for name, one in zip(self._inputs, row, strict=True)}
+        if bad:
+            raise InvalidInput(f"model '{self._name}': {bad[0]}")
+        return body
 
     async def _send(self, names: Mapping[str, Any], body: Any, ask: Ask) -> Any:
         config = self._config

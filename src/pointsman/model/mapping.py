@@ -15,12 +15,23 @@ from typing import Any, Final
 import msgspec
 
 from pointsman.base.config import Choice, ListOf, OneOf, Text, Whole, key
-from pointsman.base.errors import EvalError, InvalidInput, InvalidReply, Misfit, ModelError
+from pointsman.base.errors import EvalError, InvalidInput, InvalidReply, Misfit, MissingExtra, ModelError
 from pointsman.cel.values import article, to_json, type_name
 from pointsman.model.base import Row
 from pointsman.model.tensors import Column, Tensor, stack, tensor
 
-__all__ = ["ANY", "DTYPES", "Fed", "Feed", "Feeds", "Mismatch", "Named", "TensorKeys", "rows_along"]
+__all__ = [
+    "ANY",
+    "DTYPES",
+    "Fed",
+    "Feed",
+    "Feeds",
+    "Mismatch",
+    "Named",
+    "TensorKeys",
+    "json_value",
+    "rows_along",
+]
 
 ANY: Final = "any"
 """The dtype of values that go as they are, where the protocol is JSON."""
@@ -237,6 +248,7 @@ class Feeds:
             used.update(of)
             feeds.append(_feed(tensor_name, keys, of, names, inputs, scalar, open_dtype))
         free = [name for name in names if name not in used]
+        _load_numpy()
         feeds += [_feed(name, TensorKeys(), [name], names, inputs, scalar, open_dtype) for name in free]
         return cls(model, feeds, finite)
 
@@ -261,7 +273,7 @@ class Feeds:
         """The values of one tensor, rows first."""
         if feed.dtype == ANY:
             values = [row[feed.take[0]] for row in rows]
-            return [_json(feed.name, value, i, bad) for i, value in enumerate(values)]
+            return [json_value(feed.name, value, i, bad) for i, value in enumerate(values)]
         if len(feed.take) == 1:
             array = stack(feed.column, [row[feed.take[0]] for row in rows], bad)
         else:
@@ -289,6 +301,14 @@ class Feeds:
             if feed.dtype != ANY and not _agree(feed.shape, shape):
                 found.append(Mismatch(self._model, feed.name, _spelled(shape), _spelled(feed.shape)))
         return found
+
+
+def _load_numpy() -> None:
+    """Imports numpy now, where it stalls nobody, rather than at the first request."""
+    try:
+        import numpy  # noqa: F401  # the import is the point
+    except ModuleNotFoundError:
+        raise MissingExtra("a model that takes tensors", "http") from None
 
 
 def rows_along(
@@ -394,8 +414,8 @@ def _placed(feed: Feed, array: Tensor) -> Tensor:
     return np.moveaxis(array, 0, feed.axis)
 
 
-def _json(name: str, value: Any, place: int, bad: dict[int, str]) -> Any:
-    """`value` as JSON-like; a value that has no such form spoils its row."""
+def json_value(name: str, value: Any, place: int, bad: dict[int, str]) -> Any:
+    """`value` of an input as JSON-like; one that has no such form adds to `bad`, which spoils its row."""
     kind = value.__class__
     if kind is str or kind is int or kind is bool or value is None:
         return value
