@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from hypothesis import given, settings
@@ -38,6 +39,8 @@ class FakeTicket:
 class FakeCall:
     model: str
     indices: list[int] = field(default_factory=list)
+    kept: tuple[()] = ()
+    deadline: float | None = None
 
     def ready(self) -> list[int]:
         return self.indices
@@ -50,6 +53,9 @@ class FakeDecided:
         self.values: list[bytes | None] = []
         self.dead: list[tuple[int, DeadLetter]] = []
         self.calls: list[FakeCall] = []
+
+    def due(self, _: Any) -> float:
+        return inf
 
     def unwritable(self, index: int) -> DeadLetter:
         ident = json.loads(self.values[index] or b"{}")["id"]
@@ -80,7 +86,13 @@ class FakeEngine:
         decided.calls = list(calls.values())
         return decided
 
-    def submit(self, calls: Sequence[Any], _: int) -> Any:
+    def remote(self, _: str) -> bool:
+        return False
+
+    def serve(self, seconds: float) -> None:
+        """Time does not pass here."""
+
+    def submit(self, calls: Sequence[Any], *_: Any) -> Any:
         ticket = FakeTicket(list(calls))
         ticket.done = calls[0].model in self.prompt
         if not ticket.done:
@@ -95,13 +107,14 @@ class FakeEngine:
     def wait(self, tickets: Sequence[Any], seconds: float) -> None:
         """Time does not pass here."""
 
-    def finish(self, decided: Any, call: Any, ticket: Any, part: slice) -> None:
+    def finish(self, decided: Any, call: Any, ticket: Any, part: slice) -> Sequence[Any]:
         rows = [i for one in ticket.calls for i in one.indices]
         assert rows[part] == call.indices, "these are not the replies to this call"
         for i in call.indices:
             decided.values[i] = told(decided.batch, i)
             if self.script[decided.batch.partitions[i], decided.batch.offsets[i]].dead:
                 decided.dead.append((i, letter(decided.batch, i)))
+        return ()
 
 
 def told(batch: Batch, i: int) -> bytes:

@@ -34,6 +34,7 @@ class Batch:
         timestamps: Record timestamps, milliseconds since 1970; -1 where there is none.
         headers: Message headers.
         now_ms: When the batch was polled, milliseconds since 1970.
+        polled: The same moment by the clock that deadlines go by, in seconds.
     """
 
     values: list[bytes | None]
@@ -44,6 +45,7 @@ class Batch:
     timestamps: Column[int]
     headers: Column[Headers | None]
     now_ms: int
+    polled: float = 0.0
 
     def __len__(self) -> int:
         return len(self.values)

@@ -123,12 +123,12 @@ def _measured(host: Host, batches: Iterator[Batch], send: Send | None) -> dict[s
         with decide.measured():
             decided = host.decide(batch)
         with models.measured():
-            calls = [(call, host.submit([call], 0)) for call in decided.calls]
-            while any(not ticket.done for _, ticket in calls):
-                host.wait([ticket for _, ticket in calls], 1.0)
-        with encode.measured():
-            for call, ticket in calls:
-                host.finish(decided, call, ticket)
+            calls = host.ask(decided, decided.calls)
+        while calls:
+            with encode.measured():
+                follow = [c for call, ticket in calls for c in host.finish(decided, call, ticket)]
+            with models.measured():
+                calls = host.ask(decided, follow)
         if send is not None:
             with stages["produce"].measured():
                 send(decided.keys, decided.values)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pointsman.base.errors import Finding, Misfit, MissingExtra, ModelError, ModelTimeout
-from pointsman.model.base import models
-from pointsman.model.endpoint import Endpoint
+from pointsman.model.dtypes import dtype_of
 from pointsman.model.opening import open_model
 from pointsman.model.remote import Health, RemoteModel
-from pointsman.spec.components import remote
+from pointsman.runner.remotes import Remotes, is_remote
+from pointsman.spec.read import nearest
 
 if TYPE_CHECKING:
     from pointsman.spec.document import Document, ModelSpec
@@ -23,11 +22,6 @@ __all__ = ["Answer", "Servers", "address_of", "ask_local", "differences", "is_re
 
 Answer = Health | ModelError | Misfit | MissingExtra
 """What is known of a model: what its server says, why that cannot be asked, or why it cannot be opened."""
-
-
-def is_remote(spec: ModelSpec) -> bool:
-    """Whether a model is reached over a wire."""
-    return remote(models.get(spec.protocol))
 
 
 def address_of(document: Document, spec: ModelSpec) -> str:
@@ -44,65 +38,14 @@ def address_of(document: Document, spec: ModelSpec) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-@dataclass(slots=True)
-class Servers:
-    """The remote models of a document, opened without touching the network.
-
-    Attributes:
-        opened: Those that could be, by name.
-        broken: Why the others could not.
-        findings: The same as findings, endpoints' first.
-    """
-
-    document: Document
-    opened: dict[str, RemoteModel] = field(default_factory=dict)
-    broken: dict[str, Misfit | MissingExtra] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    _endpoints: dict[str, Endpoint] = field(default_factory=dict)
-
-    def open(self) -> None:
-        """Opens every endpoint and every remote model."""
-        for name, spec in self.document.endpoints.items():
-            try:
-                self._endpoints[name] = Endpoint(name, spec.address, spec.config)
-            except Misfit as misfit:
-                place = self.document.where(("endpoints", name, *(misfit.path or (spec.protocol,))))
-                message = f"endpoint '{name}': {misfit}"
-                self.findings.append(place.finding(misfit.code, message, misfit.hint))
-                served = self.document.models.values()
-                self.broken |= {model.name: misfit for model in served if model.endpoint == name}
-        for model in self.document.models.values():
-            if is_remote(model) and model.name not in self.broken:
-                self._open(model.name, model)
-
-    def _open(self, name: str, spec: ModelSpec) -> None:
-        cls: Any = models.get(spec.protocol)
-        endpoint = self._endpoints.get(spec.endpoint or "")
-        try:
-            opened = cls.open(name, spec.config, spec.common, self.document.folder, endpoint)
-        except Misfit as misfit:
-            place = self.document.where(("models", name, *misfit.path))
-            self.findings.append(place.finding(misfit.code, f"model '{name}': {misfit}", misfit.hint))
-            self.broken[name] = misfit
-        except MissingExtra as missing:
-            self.broken[name] = missing
-        else:
-            if hasattr(opened, "connect"):
-                opened.connect(self.document.kafka)
-            self.opened[name] = opened
+class Servers(Remotes):
+    """The remote models of a document, opened and asked how they are."""
 
     async def ask(self, seconds: float) -> dict[str, Answer]:
         """What is known of each remote model; one that does not answer within `seconds` has timed out."""
         names = list(self.opened)
         answers = await asyncio.gather(*(_health(self.opened[name].health(), seconds) for name in names))
         return {**self.broken, **dict(zip(names, answers, strict=True))}
-
-    async def close(self) -> None:
-        """Closes what was opened; in the loop that asked."""
-        for model in self.opened.values():
-            await model.close()
-        for endpoint in self._endpoints.values():
-            await endpoint.close()
 
 
 async def _health(asked: Coroutine[Any, Any, Health], seconds: float) -> Health | ModelError:
@@ -156,15 +99,22 @@ def differences(document: Document, servers: Servers, answers: dict[str, Answer]
 
 def _inputs(document: Document, name: str, model: RemoteModel, answer: Health) -> list[Finding]:
     feeds: Any = getattr(model, "feeds", None)
-    if feeds is None or answer.inputs is None:
+    if feeds is None or not answer.inputs:
         return []
-    known = ", ".join(f"{one} ({dtype} {_shape(shape)})" for one, (dtype, shape) in answer.inputs.items())
+    declared = {one: (dtype_of(dtype), shape) for one, (dtype, shape) in answer.inputs.items()}
+    known = ", ".join(f"{one} ({dtype} {_shape(shape)})" for one, (dtype, shape) in declared.items())
     tensors = getattr(document.models[name].config, "tensors", None) or {}
     found = []
-    for mismatch in feeds.compare(answer.inputs):
-        section = "tensors" if mismatch.field in tensors else "inputs"
-        place = document.where(("models", name, section, mismatch.field))
-        found.append(place.finding("E503", str(mismatch), f"the server's inputs: {known}"))
+    mismatches = {mismatch.field: mismatch for mismatch in reversed(feeds.compare(declared))}
+    meant = {}
+    for field in [field for field in mismatches if field not in declared]:
+        if near := nearest(field, [other for other in declared if other in mismatches]):
+            meant[field] = near
+            mismatches.pop(near)  # it is missing because it is misspelt
+    for field, mismatch in reversed(mismatches.items()):
+        hint = f"did you mean '{meant[field]}'?" if field in meant else f"the server's inputs: {known}"
+        place = document.where(("models", name, "tensors" if field in tensors else "inputs", field))
+        found.append(place.finding("E503", str(mismatch), hint))
     return found
 
 

@@ -10,14 +10,16 @@ from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, Misfit, MissingExtra, PointsmanError, SpecError
 from pointsman.base.records import Batch
 from pointsman.engine.build import build
-from pointsman.engine.decide import Call
+from pointsman.engine.decide import Call, identify
 from pointsman.engine.explain import Explanation, explain
 from pointsman.engine.policy import Policy
 from pointsman.engine.testing import Tried, batch_of, picking, try_case
 from pointsman.model.base import Model
+from pointsman.model.caller import Caller
 from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
+from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.spec.document import Document
 from pointsman.state.tables import load_table
 from pointsman.strategy.base import Strategy
@@ -49,6 +51,8 @@ class Workbench:
         self._tables: dict[str, Mapping[str, Any]] = {}
         self._conditions: dict[str, Any] = {}
         self._policies: dict[str | None, Policy] = {}
+        self._remotes = Remotes(document)
+        self._caller: Caller | None = None
         self._open()
 
     def __enter__(self) -> Workbench:
@@ -59,6 +63,8 @@ class Workbench:
     ) -> None:
         for pool in self._pools.values():
             pool.close()
+        if self._caller is not None:
+            self._caller.close()
 
     def explain(self, batch: Batch) -> Explanation:
         """Tells why the one event of `batch` goes where it goes.
@@ -92,7 +98,14 @@ class Workbench:
                     findings.append(self._finding(("routes", number, "when"), misfit))
         if findings:
             raise SpecError(findings)
+        self._remotes.open()
+        for name, broken in self._remotes.broken.items():
+            self._broken[name] = (
+                SpecError([self._finding(("models", name), broken)]) if isinstance(broken, Misfit) else broken
+            )
         for name, spec in document.models.items():
+            if is_remote(spec):
+                continue
             try:
                 self._models[name] = open_model(name, spec, document.folder)
             except Misfit as misfit:
@@ -115,6 +128,8 @@ class Workbench:
     def _ask(self, call: Call) -> tuple[Sequence[Any], float]:
         if call.model in self._broken:
             raise self._broken[call.model]
+        if call.model in self._remotes.opened:
+            return self._ask_remote(call)
         if call.model not in self._pools:
             timeout = self._document.models[call.model].common.timeout
             model = {call.model: self._models[call.model]}
@@ -125,6 +140,20 @@ class Workbench:
         while not ticket.done:
             self._pools[call.model].wait([ticket], 1.0)
         return ticket.replies, ticket.latency_ms
+
+    def _ask_remote(self, call: Call) -> tuple[Sequence[Any], float]:
+        if self._caller is None:
+            closing = [endpoint.close for endpoint in self._remotes.endpoints.values()]
+            limit = self._document.limits.in_flight
+            self._caller = Caller(self._remotes.opened, self._remotes.terms(), limit, closing=closing)
+        ids = [identify(head + b"0}") for head in call.heads]
+        tickets = [
+            part.ticket for part in self._caller.submit(call.model, call.ready(), ids[: len(call.ready())])
+        ]
+        while not all(ticket.done for ticket in tickets):
+            self._caller.wait(tickets, 1.0)
+        replies = [reply for ticket in tickets for reply in ticket.replies]
+        return replies, max((ticket.latency_ms for ticket in tickets), default=0.0)
 
 
 def _as_it_is(strategy: Strategy) -> Strategy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from pointsman.engine.support import Errors, known
 from pointsman.enrich.base import Tables
 from pointsman.model.base import Row
 
-__all__ = ["Call", "Decided", "Kept", "decide"]
+__all__ = ["Call", "Decided", "Kept", "decide", "identify"]
 
 
 class Kept:
@@ -150,6 +151,10 @@ class Decided:
         for lane, count in Counter(self.lanes).items():
             found[lane.route.name, lane.choice.model] += count
         return found
+
+    def due(self, call: Call) -> float:
+        """The moment by which the events of a call must be answered, by the clock of `Batch.polled`."""
+        return inf if call.deadline is None else self.batch.polled + call.deadline
 
     # What generated code calls; each returns None so that it can stand for "no lane".
 

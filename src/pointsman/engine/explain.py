@@ -68,9 +68,11 @@ def explain(
     """
     decided = decide(batch, tables, policy)
     told = Explanation()
-    for call in decided.calls:
+    calls = list(decided.calls)
+    while calls:
+        call = calls.pop(0)
         replies, latency_ms = ask(call)
-        finish(decided, call, replies, latency_ms)
+        calls += finish(decided, call, replies, latency_ms)
         told.calls.append(_call(call, call.spread(replies)[0]))
     _outcome(told, decided)
     raw = batch.values[0]

@@ -57,6 +57,8 @@ def open_models(doc: Models, folder: Path) -> dict[str, Model]:
     findings: list[Finding] = []
     try:
         for name, spec in doc.models.items():
+            if hasattr(models.get(spec.protocol), "request"):  # a remote one; it is opened with its endpoint
+                continue
             try:
                 opened[name] = open_model(name, spec, folder)
             except Misfit as misfit:

@@ -133,5 +133,6 @@ def _batches(lines: Iterable[tuple[int, bytes]], topic: str, clock: Clock) -> It
             timestamps=[now] * n,
             headers=[None] * n,
             now_ms=now,
+            polled=clock.monotonic(),
         )
         size = min(size * 2, _BATCH)

@@ -32,14 +32,30 @@ class Engine(Protocol):
     def decide(self, batch: Batch) -> Decided:
         """Everything that can be said of a batch before models answer. Does not block."""
 
-    def submit(self, calls: Sequence[Call], size: int) -> Ticket:
+    def remote(self, model: str) -> bool:
+        """Whether a model is called over a wire: each request of it comes back by itself."""
+
+    def submit(self, calls: Sequence[Call], size: int, deadline: float) -> Ticket:
         """Hands the rows of these calls, all of one model and `size` bytes, to it as one. Does not block."""
+
+    def send(self, decided: Decided, call: Call, size: int) -> Sequence[tuple[Call, Ticket]]:
+        """Hands a call to its remote model, in parts that come back one by one. Does not block."""
+
+    def refuse(self, call: Call, why: str) -> Ticket:
+        """The ticket of a call that its model is not given: every row is overloaded."""
 
     def wait(self, tickets: Sequence[Ticket], seconds: float) -> None:
         """Returns once all tickets are done, or after `seconds`."""
 
-    def finish(self, decided: Decided, call: Call, ticket: Ticket, part: slice) -> None:
-        """Fills in what `call` was about; its replies are `part` of those of `ticket`, which is done."""
+    def serve(self, seconds: float) -> None:
+        """Returns once some ticket is done, or after `seconds`."""
+
+    def finish(self, decided: Decided, call: Call, ticket: Ticket, part: slice) -> Sequence[Call]:
+        """Fills in what `call` was about; its replies are `part` of those of `ticket`, which is done.
+
+        Returns:
+            Calls to those who stand in, with the events that are not finished yet.
+        """
 
 
 class Sink(Protocol):
@@ -69,18 +85,24 @@ class _Flight:
         self.entries: dict[int, Waiting] = {}
         self.letters: dict[int, DeadLetter] = {}
 
+    def held(self, call: Call) -> list[Waiting]:
+        """What waits of a call; nothing yet while its batch is being taken."""
+        return [self.entries[i] for i in call.indices if i in self.entries]
+
 
 class _Line:
     """The calls of one model that are late.
 
     Attributes:
+        events: How many events they are about.
         under_way: Tickets with the calls that each one carries.
         behind: Calls that wait for one of those, to go together.
     """
 
-    __slots__ = ("behind", "under_way")
+    __slots__ = ("behind", "events", "under_way")
 
     def __init__(self) -> None:
+        self.events = 0
         self.under_way: list[tuple[Ticket, list[tuple[_Flight, Call]]]] = []
         self.behind: deque[tuple[_Flight, Call]] = deque()
 
@@ -99,12 +121,14 @@ class Flow:
         sink: Sink,
         *,
         patience: float,
-        most: int = 1000,
+        most: int = 2000,
+        share: int = 5000,
         headers: HeadersFor | None = None,
     ) -> None:
         """Args:
         patience: Seconds a batch waits for its models before the next one is taken.
         most: Rows up to which calls that wait for a busy model are put together.
+        share: Events that may wait for one model before those that have a fallback go there at once.
         headers: Makes the headers of decision records; None makes none.
         """
         self._make_headers = headers
@@ -112,6 +136,7 @@ class Flow:
         self._sink = sink
         self._patience = patience
         self._most = most
+        self._share = share
         self._order = KeyOrder()
         self._lines: defaultdict[str, _Line] = defaultdict(_Line)
         self.events = 0
@@ -140,12 +165,13 @@ class Flow:
         """Waits up to `seconds` for models that are late, and writes what became free."""
         if not self._lines:
             return
-        self._engine.wait([ticket for line in self._lines.values() for ticket, _ in line.under_way], seconds)
-        for model, line in list(self._lines.items()):
+        done = any(ticket.done for line in self._lines.values() for ticket, _ in line.under_way)
+        self._engine.serve(0.0 if done else seconds)
+        for line in list(self._lines.values()):
             self._land(line)
             self._go_on(line)
-            if not line.under_way:
-                del self._lines[model]
+        for model in [model for model, line in self._lines.items() if not line.under_way]:
+            del self._lines[model]
 
     def drop(self, partition: Partition) -> int:
         """Forgets what waits of a partition that was given up; returns how many events that were."""
@@ -159,39 +185,73 @@ class Flow:
         """Submits the calls of a batch and gives them a moment; returns those that are not done."""
         asked: list[tuple[Call, Ticket]] = []
         late: list[Call] = []
-        for call in flight.decided.calls:
-            line = self._lines.get(call.model)
-            if line is None:
-                asked.append((call, self._engine.submit((call,), int(share * len(call.indices)))))
+        for whole in flight.decided.calls:
+            call, over = self._within(whole)
+            if over is not None:
+                asked.append((over, self._engine.refuse(over, f"{self._share:,} events wait for it")))
+            if not call.indices:
+                continue
+            if call.model not in self._lines and not self._engine.remote(call.model):
+                size = int(share * len(call.indices))
+                asked.append((call, self._engine.submit((call,), size, flight.decided.due(call))))
             else:
-                # The model is busy: waiting for it would use up the patience for nothing.
-                line.behind.append((flight, call))
-                self._go_on(line)
-                late.append(call)
+                # A busy model, or one behind a wire: waiting for it would use up the patience for nothing.
+                late += self._pass_on(flight, call, share)
         self._engine.wait([ticket for _, ticket in asked], self._patience)
         for call, ticket in asked:
             if ticket.done:
-                self._engine.finish(flight.decided, call, ticket, _WHOLE)
+                for follow in self._engine.finish(flight.decided, call, ticket, _WHOLE):
+                    late += self._pass_on(flight, follow, share)
             else:
-                self._lines[call.model].under_way.append((ticket, [(flight, call)]))
+                self._await(flight, call, ticket)
                 late.append(call)
         return late
+
+    def _within(self, call: Call) -> tuple[Call, Call | None]:
+        """A call without the events that go to their fallback, as too many wait for its model; and those."""
+        line = self._lines.get(call.model)
+        if line is None or line.events + len(call.indices) <= self._share or not call.kept:
+            return call, None
+        over = [n for n, kept in enumerate(call.kept) if kept.next < len(kept.lane.rest)]
+        if not over:
+            return call, None
+        return call.part(sorted(set(range(len(call.indices))).difference(over))), call.part(over)
+
+    def _pass_on(self, flight: _Flight, call: Call, share: float) -> Sequence[Call]:
+        """Gives a call to its model without waiting for it; returns what is late now."""
+        if self._engine.remote(call.model):
+            sent = self._engine.send(flight.decided, call, int(share * len(call.indices)))
+            for part, ticket in sent:
+                self._await(flight, part, ticket)
+            return [part for part, _ in sent]
+        line = self._lines[call.model]
+        line.behind.append((flight, call))
+        line.events += len(call.indices)
+        self._go_on(line)
+        return (call,)
+
+    def _await(self, flight: _Flight, call: Call, ticket: Ticket) -> None:
+        line = self._lines[call.model]
+        line.under_way.append((ticket, [(flight, call)]))
+        line.events += len(call.indices)
 
     def _go_on(self, line: _Line) -> None:
         """Submits calls that waited for a busy model, as few and as large as may be.
 
-        Small calls would otherwise stay small for ever: each frees room for as many events as it had.
+        Small calls would otherwise stay small for ever: each frees room for as many events as it had. Calls
+        with a deadline go by themselves.
         """
         while line.behind and len(line.under_way) < _AHEAD:
-            parts = [line.behind.popleft()]
-            rows = len(parts[0][1].indices)
-            while line.behind and rows + len(line.behind[0][1].indices) <= self._most:
+            flight, first = line.behind.popleft()
+            parts, rows = [(flight, first)], len(first.indices)
+            while first.deadline is None and line.behind and line.behind[0][1].deadline is None:
+                if rows + len(line.behind[0][1].indices) > self._most:
+                    break
                 parts.append(line.behind.popleft())
                 rows += len(parts[-1][1].indices)
-            size = sum(
-                flight.entries[i].size for flight, call in parts for i in call.indices if flight.entries
-            )
-            line.under_way.append((self._engine.submit([call for _, call in parts], size), parts))
+            size = sum(held.size for flight, call in parts for held in flight.held(call))
+            deadline = flight.decided.due(first)
+            line.under_way.append((self._engine.submit([call for _, call in parts], size, deadline), parts))
 
     def _hold(
         self, flight: _Flight, late: Sequence[Call], owned: Mapping[tuple[str, int], Partition]
@@ -241,22 +301,27 @@ class Flow:
 
     def _land(self, line: _Line) -> None:
         """Takes over what is done, and writes what that frees."""
+        landed = [(ticket, parts) for ticket, parts in line.under_way if ticket.done]
+        if not landed:
+            return
+        line.under_way = [(ticket, parts) for ticket, parts in line.under_way if not ticket.done]
         free: list[Waiting] = []
-        for ticket, parts in line.under_way:
-            if not ticket.done:
-                continue
+        for ticket, parts in landed:
             start = 0
             for flight, call in parts:
                 decided, end = flight.decided, start + len(call.ready())
                 decided.dead.clear()
-                self._engine.finish(decided, call, ticket, slice(start, end))
+                follow = self._engine.finish(decided, call, ticket, slice(start, end))
                 flight.letters.update(decided.dead)
                 start = end
+                line.events -= len(call.indices)
+                passed = {i for stand_in in follow for i in stand_in.indices}
                 for i in call.indices:
                     entry = flight.entries[i]
-                    if entry.partition.owned:  # what belongs to an earlier assignment is stale
+                    if i not in passed and entry.partition.owned:  # an earlier assignment's is stale
                         free += self._order.finish(entry)
-        line.under_way = [(ticket, parts) for ticket, parts in line.under_way if not ticket.done]
+                for stand_in in follow:
+                    self._pass_on(flight, stand_in, 0.0)
         self._release(free)
 
     def _release(self, free: Sequence[Waiting]) -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 from pointsman.base.clock import Clock, SystemClock
-from pointsman.base.errors import Finding, Misfit, SpecError
-from pointsman.base.records import Batch
+from pointsman.base.errors import Finding, InvalidInput, Misfit, ModelOverloaded, SpecError
+from pointsman.base.records import Batch, Headers
 from pointsman.engine.build import build
-from pointsman.engine.decide import Call, Decided, decide
+from pointsman.engine.decide import Call, Decided, decide, identify
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy
+from pointsman.model.caller import Caller
 from pointsman.model.condition import load_condition
+from pointsman.model.desk import Desk
 from pointsman.model.opening import open_models
 from pointsman.model.pool import Pool, Ticket
+from pointsman.model.ticket import RemoteTicket
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
+from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.spec.document import Document
 from pointsman.state.tables import TableFile, load_table
 
@@ -27,6 +32,7 @@ __all__ = ["Host"]
 T = TypeVar("T")
 
 _REFRESH_SECONDS = 1.0
+TRACE = ("traceparent", "tracestate")
 
 
 class Host:
@@ -45,11 +51,18 @@ class Host:
         tables: Mapping[str, TableFile],
         pool: Pool,
         metrics: Metrics,
+        desk: Desk,
+        clock: Clock,
+        caller: Caller | None = None,
     ) -> None:
         self.document = document
         self.policy = policy
         self.metrics = metrics
         self._pool = pool
+        self._desk = desk
+        self._clock = clock
+        self._caller = caller
+        self._remote = frozenset(name for name, spec in document.models.items() if is_remote(spec))
         self._tables = tables
         self._rows: dict[str, Mapping[str, Any]] = {name: table.rows for name, table in tables.items()}
         self._closed = threading.Event()
@@ -74,12 +87,24 @@ class Host:
         if findings:
             raise SpecError(findings)
         models = open_models(document, document.folder)
-        policy = build(document, {name: model.version for name, model in models.items()}, conditions)
+        remotes = Remotes(document)
+        remotes.open()
+        if remotes.findings:
+            raise SpecError(remotes.findings)
+        for missing in remotes.broken.values():
+            raise missing
+        versions = {name: model.version for name, model in models.items()}
+        versions |= {name: model.version for name, model in remotes.opened.items()}
+        policy = build(document, versions, conditions)
         timeouts = {name: spec.common.timeout for name, spec in document.models.items()}
-        pool = Pool(
-            models, timeouts, document.limits.in_flight, clock or SystemClock(), document.limits.bytes
-        )
-        return cls(document, policy, tables, pool, metrics or Metrics())
+        limits, clock = document.limits, clock or SystemClock()
+        desk = Desk(clock.monotonic)
+        pool = Pool(models, timeouts, limits.in_flight, clock, limits.bytes, desk)
+        caller = None
+        if remotes.opened:
+            closing = [endpoint.close for endpoint in remotes.endpoints.values()]
+            caller = Caller(remotes.opened, remotes.terms(), limits.in_flight, desk=desk, closing=closing)
+        return cls(document, policy, tables, pool, metrics or Metrics(), desk, clock, caller)
 
     @property
     def tables(self) -> Mapping[str, Mapping[str, Any]]:
@@ -104,23 +129,76 @@ class Host:
                 count("pointsman_defaulted_total", events, what)
         return decided
 
-    def submit(self, calls: Sequence[Call], size: int) -> Ticket:
-        """Hands the rows of these calls, all of one model, to it as one; done at once if there are none."""
+    def remote(self, model: str) -> bool:
+        """Whether a model is called over a wire, each request by itself."""
+        return model in self._remote
+
+    def submit(self, calls: Sequence[Call], size: int, deadline: float = inf) -> Ticket:
+        """Hands the rows of these calls, all of one model in this process, to it as one.
+
+        Args:
+            size: Bytes of their events.
+            deadline: The moment by which the last of them must be answered.
+        """
         model = calls[0].model
         rows = calls[0].ready() if len(calls) == 1 else [row for call in calls for row in call.ready()]
-        if rows:
-            return self._pool.submit(model, rows, size)
-        ticket = Ticket(model, rows, size)
-        ticket.done = True
+        return self._pool.submit(model, rows, size, deadline) if rows else _done(model)
+
+    def send(self, decided: Decided, call: Call, size: int) -> list[tuple[Call, Ticket]]:
+        """Hands a call to its remote model; each part of it comes back by itself."""
+        assert self._caller is not None
+        places = [n for n, row in enumerate(call.rows) if row.__class__ is not InvalidInput]
+        sent: list[tuple[Call, Ticket]] = []
+        if len(places) < len(call.rows):
+            unfit = call.part(sorted(set(range(len(call.rows))).difference(places)))
+            sent.append((unfit, _done(call.model)))
+            call = call.part(places)
+        if call.rows:
+            ids = [identify(head + b"0}") for head in call.heads]
+            traces = [trace_of(decided.batch.headers[index]) for index in call.indices]
+            deadline = decided.due(call)
+            parts = self._caller.submit(
+                call.model, call.ready(), ids, None if deadline == inf else deadline, traces, size
+            )
+            sent += [(call.part(part.places), part.ticket) for part in parts]
+        return sent
+
+    def ask(self, decided: Decided, calls: Sequence[Call]) -> list[tuple[Call, Ticket]]:
+        """Hands calls to their models and waits until all are done; for those who have the time."""
+        asked: list[tuple[Call, Ticket]] = []
+        for call in calls:
+            if self.remote(call.model):
+                asked += self.send(decided, call, 0)
+            else:
+                asked.append((call, self.submit((call,), 0, decided.due(call))))
+        while any(not ticket.done for _, ticket in asked):
+            self.wait([ticket for _, ticket in asked], 1.0)
+        return asked
+
+    def refuse(self, call: Call, why: str) -> Ticket:
+        """The ticket of a call that its model is not given: every row is overloaded."""
+        ticket = _done(call.model)
+        ticket.replies = [ModelOverloaded(why)] * len(call.ready())
         return ticket
 
     def wait(self, tickets: Sequence[Ticket], seconds: float) -> None:
         """Returns once all tickets are done, or after `seconds`."""
-        self._pool.wait(tickets, seconds)
+        self._desk.wait(tickets, seconds)
 
-    def finish(self, decided: Decided, call: Call, ticket: Ticket, part: slice = slice(None)) -> None:
-        """Completes the records of a call that is done; its replies are `part` of those of `ticket`."""
-        finish(decided, call, ticket.replies[part], ticket.latency_ms)
+    def serve(self, seconds: float) -> None:
+        """Returns once some ticket is done, or after `seconds`."""
+        self._desk.serve(seconds)
+
+    def finish(self, decided: Decided, call: Call, ticket: Ticket, part: slice = slice(None)) -> list[Call]:
+        """Completes the records of a call that is done; its replies are `part` of those of `ticket`.
+
+        Returns:
+            Calls to those who stand in, with the events that are not finished yet.
+        """
+        attempts = ticket.attempts_of if isinstance(ticket, RemoteTicket) else None
+        expired = call.deadline is not None and self._clock.monotonic() >= decided.due(call)
+        replies = ticket.replies[part]
+        follow = finish(decided, call, replies, ticket.latency_ms, attempts, expired=expired)
         count = self.metrics.count
         if ticket.rows and not part.start:  # once for all calls that went together
             self.metrics.observe("pointsman_model_call_seconds", ticket.latency_ms / 1000, call.model)
@@ -131,6 +209,7 @@ class Host:
             count("pointsman_model_failures_total", events, model, failure)
         decided.statuses.clear()
         decided.failures.clear()
+        return follow
 
     def refresh_tables(self, say: Say | None = None) -> None:
         """Reads tables again whose files changed; a batch sees each table wholly old or wholly new."""
@@ -152,10 +231,28 @@ class Host:
         """Lets go of the models."""
         self._closed.set()
         self._pool.close()
+        if self._caller is not None:
+            self._caller.close()
 
     def _watch(self, say: Say) -> None:
         while not self._closed.wait(_REFRESH_SECONDS):
             self.refresh_tables(say)
+
+
+def trace_of(headers: Headers | None) -> Mapping[str, str]:
+    """The W3C trace context that a record brings, to be forwarded."""
+    found = {}
+    for name, value in headers or ():
+        if name in TRACE and value is not None and value.isascii():
+            found[name] = value.decode()
+    return found
+
+
+def _done(model: str) -> Ticket:
+    """The ticket of a call without a row that could be sent."""
+    ticket = Ticket(model, ())
+    ticket.done = True
+    return ticket
 
 
 def _gather(

@@ -85,7 +85,14 @@ class Worker:
         self._link = link
         self._metrics = metrics
         self._clock = clock or SystemClock()
-        self._flow = Flow(engine, writer, patience=pace.patience, most=pace.batch, headers=headers)
+        self._flow = Flow(
+            engine,
+            writer,
+            patience=pace.patience,
+            most=pace.batch,
+            share=pace.in_flight // 2,
+            headers=headers,
+        )
         self._partitions = Assignment(metrics, link.say)
         self._consumer = Consumer({**config, "on_commit": self._partitions.committed})
         self._least = max(1, min(pace.batch, pace.in_flight // 8))
@@ -193,6 +200,7 @@ class Worker:
         """Decides the messages as one batch."""
         now_ms = self._clock.now_ms()
         batch = batch_of(messages, self._topics, now_ms)
+        batch.polled = self._clock.monotonic()
         size = sum(map(len, filter(None, batch.values)))
         self._metrics.count("pointsman_event_bytes_total", size)
         if batch.timestamps[-1] >= 0:
