@@ -35,6 +35,10 @@ GRACE: Final = 0.05
 """Seconds after its deadline at which a ticket is given up even if the event loop does not come to it."""
 
 
+CLOSING: Final = 1.0
+"""Seconds that cancelled requests, and then models and endpoints, have to let go."""
+
+
 class Part(NamedTuple):
     """Rows of one submission that come back together.
 
@@ -208,10 +212,10 @@ class Caller:
             if ticket.claim():
                 self._give_up(ticket, ModelOverloaded("the worker is stopping"))
         if self._thread is None:
-            self._loop.run_until_complete(self._shut(seconds))
+            self._loop.run_until_complete(self._shut())
         else:
-            asyncio.run_coroutine_threadsafe(self._shut(seconds), self._loop)
-            self._thread.join(seconds * 2 + 1.0)
+            asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
+            self._thread.join(3 * CLOSING)  # it is a daemon: a protocol that blocks it does not block the end
         if self._thread is None or not self._thread.is_alive():
             self._loop.close()
 
@@ -258,7 +262,7 @@ class Caller:
             guard, ticket = inbox.popleft()
             guard.add(ticket)
 
-    async def _shut(self, seconds: float) -> None:
+    async def _shut(self) -> None:
         """Cancels what still runs, closes models and endpoints, and stops the loop."""
         try:
             self._alarms.close()
@@ -266,10 +270,10 @@ class Caller:
             for task in tasks:
                 task.cancel()
             if tasks:
-                await asyncio.wait(tasks, timeout=seconds)
+                await asyncio.wait(tasks, timeout=CLOSING)
             closing: list[Awaitable[None]] = [model.close() for model in self._models.values()]
             closing += [close() for close in self._closing]
-            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), seconds)
+            await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), CLOSING)
         except TimeoutError:
             return
         finally:
