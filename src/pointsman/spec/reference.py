@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from pointsman.base import config as kinds
 from pointsman.base.config import Key, Kind
+from pointsman.base.registry import Registry
 from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.codes import CATALOGUE, CHAPTERS
 from pointsman.spec.components import REGISTRIES, SHORTHAND, available
@@ -63,29 +66,91 @@ def reference_page() -> str:
         "",
         *_table("Keys", declared(Keys)),
     ]
+    told: set[type[Any]] = set()
     for title, section in _SECTIONS:
         lines += ["", f"## `{title}`", ""]
-        lines += _role(section) if isinstance(section, str) else _keys(section)
+        lines += (
+            _role(section, told)
+            if isinstance(section, str)
+            else [*_keys(section), *_maps(declared(section), told)]
+        )
     lines += _tests()
     return "\n".join(lines) + "\n"
 
 
-def _role(role: str) -> list[str]:
+def _nested(known: Mapping[str, Key], prefix: str = "") -> Iterator[tuple[str, type[Any]]]:
+    """The maps inside of keys, each with its path, that have no section of their own."""
+    for name, key in known.items():
+        for cls in _classes(key.kind) if key.step <= STEP else ():
+            if cls not in _TITLES:
+                yield f"{prefix}{name}", cls
+                yield from _nested(declared(cls), f"{prefix}{name}.")
+
+
+def _classes(kind: Kind) -> Iterator[type[Any]]:
+    """The classes of the maps that a value may be or hold."""
+    match kind:
+        case kinds.Nested():
+            yield kind.cls
+        case kinds.OneOf():
+            for one in kind.kinds:
+                yield from _classes(one)
+        case kinds.ListOf():
+            yield from _classes(kind.item)
+        case kinds.MapOf():
+            yield from _classes(kind.value)
+
+
+@cache
+def _inner() -> Mapping[type[Any], str]:
+    """The heading of each such map; one that stands at several places has the first's."""
+    owners: list[type[Any]] = [EndpointKeys, Common, RouteKeys, Limits, Write]
+    owners += [component.Config for registry in REGISTRIES.values() for _, component in _each(registry)]
+    found: dict[type[Any], str] = {}
+    for owner in owners:
+        for title, cls in _nested(declared(owner)):
+            found.setdefault(cls, title)
+    return found
+
+
+def _each(registry: Registry[Any]) -> Iterator[tuple[str, Any]]:
+    yield from registry
+
+
+def _maps(known: Mapping[str, Key], told: set[type[Any]]) -> list[str]:
+    """The tables of the maps inside of these keys, but of those that are told already."""
+    lines: list[str] = []
+    for title, cls in _nested(known):
+        if cls not in told:
+            told.add(cls)
+            lines += ["", f"#### `{title}`", "", *_keys(cls)]
+    return lines
+
+
+def _role(role: str, told: set[type[Any]]) -> list[str]:
     """The components of a role, each with its keys and an example."""
     lines = [_ROLES[role]]
     if role == "endpoint":
         protocols = _listed(available("endpoint"))
-        return [*lines, "", f"Protocols: {protocols}.", "", *_table("EndpointKeys", declared(EndpointKeys))]
+        return [
+            *lines,
+            "",
+            f"Protocols: {protocols}.",
+            "",
+            *_table("EndpointKeys", declared(EndpointKeys)),
+            *_maps(declared(EndpointKeys), told),
+        ]
     short = SHORTHAND.get(role)
     if short is not None:
         component: Any = REGISTRIES[role].get(short)
         lines += ["", f"Written alone: {_said(component)}", "", _fenced(component.example())]
     if role == "model":
-        lines += ["", "Every model:", "", *_table("Common", declared(Common))]
+        lines += ["", "Every model:", "", *_table("Common", declared(Common)), *_maps(declared(Common), told)]
     for name in available(role):
         component = REGISTRIES[role].get(name)
         lines += ["", f"### `{name}`", "", _said(component), ""]
         lines += [*_table(f"{role}.{name}", declared(component.Config)), "", _fenced(component.example())]
+        lines += _maps(declared(component.Config), told)
     later = sorted(name for name in COMPONENTS[role] if name not in available(role))
     return [*lines, *(["", f"In later versions: {_listed(later)}."] if later else [])]
 
@@ -144,7 +209,7 @@ def _in_words(kind: Kind) -> str:
         case kinds.OneOf():
             return " or ".join(dict.fromkeys(_in_words(one) for one in kind.kinds))
         case kinds.Nested():
-            title = _TITLES.get(kind.cls, "")
+            title = _TITLES.get(kind.cls) or _inner().get(kind.cls, "")
             keys = _listed(name for name, key in declared(kind.cls).items() if key.step <= STEP)
             return f"[map](#{_anchor(title)})" if title else f"map with {keys}"
         case Component():
@@ -179,7 +244,9 @@ def _default(owner: str, name: str, key: Key) -> str:
         return "*required*"
     default = key.default
     if isinstance(key.kind, kinds.Duration) and isinstance(default, float):
-        return f"`{default:g}s`"
+        return f"`{default:g}s`" if default >= 1 else f"`{default * 1000:g}ms`"
+    if isinstance(default, Fraction):
+        return f"`{float(default * 100):g}%`"
     if isinstance(default, (str, int, float)) and default != "":
         return f"`{str(default).lower() if isinstance(default, bool) else default}`"
     return ""
