@@ -18,6 +18,7 @@ from pointsman.base.config import Choice, ListOf, OneOf, Text, Whole, key
 from pointsman.base.errors import EvalError, InvalidInput, InvalidReply, Misfit, MissingExtra, ModelError
 from pointsman.cel.values import article, to_json, type_name
 from pointsman.model.base import Row
+from pointsman.model.dtypes import dtype_of
 from pointsman.model.tensors import Column, Tensor, stack, tensor
 
 __all__ = [
@@ -58,18 +59,6 @@ _OF_RESULT: Final = {
 
 _NEVER: Final = frozenset(("google.protobuf.Timestamp", "google.protobuf.Duration", "timestamp", "duration"))
 """Types of expressions that no tensor holds."""
-
-
-_SPELLINGS: Final = {
-    "fp16": "float16",
-    "half": "float16",
-    "fp32": "float32",
-    "float": "float32",
-    "fp64": "float64",
-    "double": "float64",
-    "bytes": "string",
-}
-"""Other names of dtypes, in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +285,7 @@ class Feeds:
                 found.append(Mismatch(self._model, feed.name, known, f"given as {feed.dtype}"))
                 continue
             dtype, shape = declared[feed.name]
-            if feed.dtype not in (_canonical(dtype), ANY):
+            if feed.dtype not in (dtype_of(dtype), ANY):
                 found.append(Mismatch(self._model, feed.name, dtype, feed.dtype))
             if feed.dtype != ANY and not _agree(feed.shape, shape):
                 found.append(Mismatch(self._model, feed.name, _spelled(shape), _spelled(feed.shape)))
@@ -446,12 +435,6 @@ def _unfit(feed: Feed, array: Tensor, bad: dict[int, str]) -> None:
         rows = finite.reshape(len(array), -1).all(axis=1)
         for place in np.flatnonzero(~rows).tolist():
             bad.setdefault(place, f"input '{feed.column.name}' is not finite, which JSON cannot carry")
-
-
-def _canonical(dtype: str) -> str:
-    """A dtype as the document writes it: `FP32`, `DT_FLOAT` and `float32` are one."""
-    word = dtype.lower().removeprefix("dt_").removeprefix("type_")
-    return _SPELLINGS.get(word, word)
 
 
 def _agree(ours: Sequence[int], theirs: Sequence[int]) -> bool:
