@@ -5,16 +5,16 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint conformance bench example generate wheel clean
+.PHONY: help setup demo test test-servers lint conformance bench example generate wheel clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Pointsman and its tools into $(VENV) (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,http,grpc]' --group dev
 	@touch $@
 
 setup: $(STAMP) ## make .venv with everything installed
@@ -24,6 +24,10 @@ demo: $(STAMP) ## watch events go through a pipeline on a real broker
 
 test: lint ## lint, type-check and run every test on a real broker
 	@$(BIN)/python -m pytest
+
+test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
+	@$(BIN)/python -m pytest tests/servers/real_*.py
+	@PYTHONPATH=tests $(BIN)/python -m model.protocols
 
 lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/ruff check .

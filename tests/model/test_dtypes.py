@@ -6,7 +6,7 @@ import doctest
 
 from pointsman.model import dtypes
 from pointsman.model.mapping import DTYPES
-from pointsman.model.open_inference import DATATYPES
+from pointsman.model.wire import DATATYPES
 
 
 def test_examples_are_right() -> None:

@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from pointsman.base.config import Anything, Flag, ListOf, MapOf, Nested, Text, key
 from pointsman.base.errors import InvalidReply, ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
-from pointsman.model.grpc_tensors import WireTensor
-from pointsman.model.mapping import Fed, Feeds, Named, TensorKeys, rows_along
+from pointsman.model.mapping import Fed, Feeds, TensorKeys, rows_along
 from pointsman.model.maps import mapper
 from pointsman.model.open_inference_grpc import Inferred, OpenInferenceGrpc
 from pointsman.model.open_inference_rest import OpenInferenceRest
 from pointsman.model.remote import Ask, Health
+from pointsman.model.wire import wire
 
-__all__ = ["DATATYPES", "OpenInference", "wire"]
-
-DATATYPES: Final[Mapping[str, str]] = {
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-    **{f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
-    "bool": "BOOL",
-    "string": "BYTES",
-}
-"""The protocol's names of the document's dtypes."""
+__all__ = ["OpenInference"]
 
 
 @models.add("open_inference")
@@ -168,11 +158,3 @@ class OpenInference:
     async def close(self) -> None:
         """Closes its connections, unless it shares them."""
         await self._endpoint.release()
-
-
-def wire(named: Named) -> WireTensor:
-    """A tensor with its elements as plain values, in row-major order."""
-    array = named.array
-    return WireTensor(
-        named.feed.name, DATATYPES[named.feed.dtype], tuple(array.shape), array.ravel().tolist()
-    )

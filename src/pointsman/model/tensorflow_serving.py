@@ -14,10 +14,10 @@ from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import form_of
 from pointsman.model.mapping import ANY, Fed, Feeds, TensorKeys, rows_along
 from pointsman.model.maps import mapper
-from pointsman.model.open_inference import wire
 from pointsman.model.remote import Ask, Health
 from pointsman.model.tensorflow_serving_grpc import TensorFlowServingGrpc
 from pointsman.model.tensorflow_serving_rest import TensorFlowServingRest
+from pointsman.model.wire import wire
 
 __all__ = ["TensorFlowServing"]
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from model.protocols import PAGE, page
 from model.rest.subjects import SUBJECTS
 from pointsman.model.testing import BEHAVIOURS, Behaviour, behaviours_of, check
 
@@ -23,3 +24,8 @@ def test_behaviour(name: str, behaviour: Behaviour) -> None:
 def test_what_is_lacking_is_a_behaviour(name: str) -> None:
     """A reason is given only for what the suite knows."""
     assert set(SUBJECTS[name][0].lacks) <= set(BEHAVIOURS)
+
+
+def test_the_page_is_what_the_suite_says() -> None:
+    """docs/protocols.md is up to date; `make test-servers` writes it."""
+    assert PAGE.read_text("utf-8") == page()

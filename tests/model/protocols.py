@@ -1,0 +1,63 @@
+"""The page of protocols and their behaviours: `python -m model.protocols` writes it, a test compares it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model.rest.subjects import SUBJECTS
+from pointsman.model.testing import table
+from servers import kserve, mlflow, mlserver
+
+__all__ = ["PAGE", "page"]
+
+PAGE = Path(__file__).parents[2] / "docs" / "protocols.md"
+
+HEAD = """\
+# Protocols and their behaviours
+
+Written by the conformance suite (`pointsman.model.testing`), which runs every line of the table against a
+server that misbehaves on demand: "yes" was shown by a test, a number gives the reason why it does not apply.
+A protocol of your own passes the same suite:
+
+```python
+SUBJECT = Subject("mine", open_mine, rows=[(1.0,), (2.0,)], replies=[3.0, 5.0])
+
+
+@pytest.mark.parametrize("behaviour", behaviours_of(SUBJECT), ids=str)
+def test_conformance(behaviour):
+    asyncio.run(check(behaviour, SUBJECT, MyServer))
+```
+
+"""
+
+REAL = """
+## Real servers
+
+`make test-servers` starts these, each in an environment of its own that is made once and kept under the
+user's cache folder, and runs what needs no fault against them, besides what only a real server shows: how it
+refuses an input, raises, lacks a model or a version, goes away and comes back.
+
+| server | protocols |
+| --- | --- |
+"""
+
+STAND_INS = """
+What no package registry serves is tested against a stand-in that was written from the public documentation
+alone: TensorFlow Serving's REST API (row and column format), and OpenAI's API.
+"""
+
+SERVERS = [
+    (mlserver.REQUIREMENTS, "`open_inference` by REST and gRPC"),
+    (kserve.REQUIREMENTS, "`kserve`, `open_inference` by REST and gRPC"),
+    (mlflow.REQUIREMENTS, "`mlflow` as a table and as `inputs`"),
+]
+
+
+def page() -> str:
+    """The page's text."""
+    servers = "".join(f"| {' '.join(names)} | {what} |\n" for names, what in SERVERS)
+    return HEAD + table([subject for subject, _ in SUBJECTS.values()]) + REAL + servers + STAND_INS
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
