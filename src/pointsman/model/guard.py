@@ -148,7 +148,8 @@ class Guard:
     def _mind(self, job: Job) -> None:
         """Keeps the deadlines of a job that has to wait for capacity."""
         if job.state == QUEUED:
-            self._arm(job, min([ticket.deadline for ticket, _ in job.items], default=inf))
+            deadlines = [ticket.deadline for ticket, _ in job.items]
+            self._arm(job, min(deadlines) if deadlines else inf)
 
     def pump(self) -> None:
         """Sends the jobs that may go out now, in their order; fails those that a breaker holds back."""
@@ -230,14 +231,15 @@ class Guard:
             self._retries += 1
         self._under_way += 1
         self._sizes[len(items)] += 1
-        trace = _NO_TRACE
+        rows, ids, trace = [], [], _NO_TRACE
         for ticket, row in items:
             if ticket.began is None:
                 ticket.began = now
             if ticket.traces and not trace:
                 trace = ticket.traces[row]
-        rows = [ticket.rows[row] for ticket, row in items]
-        ask = Ask(job.end - now, [ticket.ids[row] for ticket, row in items], trace)
+            rows.append(ticket.rows[row])
+            ids.append(ticket.ids[row])
+        ask = Ask(job.end - now, ids, trace)
         job.task = self._loop.create_task(self._attempt(job, job.serial, rows, ask))
         self._arm(job, min(job.end, earliest))
 
@@ -302,10 +304,12 @@ class Guard:
             self._attempts["ok" if len(errors) < len(outcome) else errors[0].failure] += 1
             halves = ()
             failed = len(errors) == len(outcome) and all(RULES[error.failure].breaker for error in errors)
-            if any(ticket.claimed for ticket, _ in job.items):
+            if [True for ticket, _ in job.items if ticket.claimed]:
                 outcome = self._without_late(job, outcome)
+        shut = False
         for gate, permit in zip(self._gates, permits, strict=True):
             gate.leave(permit, now, took, failed)  # a request that is cut is judged by its halves
+            shut = shut or (gate.breaker is not None and gate.breaker.state != CLOSED)
         if isinstance(outcome, ModelError):
             self._note(job.items, self._told(outcome.failure, took))
             if halves:
@@ -321,7 +325,7 @@ class Guard:
                     self._finish(ticket, now)
         for gate in reversed(self._gates):  # those who wait for a shared one first
             gate.pump()
-        if self._queue and (halves or any(gate.breaker and gate.breaker.state for gate in self._gates)):
+        if self._queue and (halves or shut):
             self.pump()
         for half in halves:
             self._mind(half)
@@ -424,6 +428,10 @@ class Guard:
 
     def _note(self, items: Sequence[Item], attempt: Attempt) -> None:
         """Remembers an attempt that ended the same for all these rows; a ticket's rows stand together."""
+        if len(items) == 1:
+            ticket, row = items[0]
+            ticket.note(row, attempt)
+            return
         place = 0
         while place < len(items):
             ticket = items[place][0]

@@ -16,6 +16,7 @@ Attempt = dict[str, Any]
 """`{model, status, class, latency_ms}`, as it stands in `result.attempts`."""
 
 _UNANSWERED: Final = object()
+_NOTHING: Final[Mapping[int, list[Attempt]]] = {}
 
 
 class RemoteTicket(Ticket):
@@ -47,7 +48,7 @@ class RemoteTicket(Ticket):
         self.ids = ids
         self.traces = traces
         self.attempts: list[Attempt] = []
-        self.own: dict[int, list[Attempt]] = {}
+        self.own: Mapping[int, list[Attempt]] = _NOTHING
         self._slots: list[Any] = [_UNANSWERED] * len(rows)
         self._left = len(rows)
 
@@ -60,8 +61,10 @@ class RemoteTicket(Ticket):
         """Remembers an attempt of one row alone."""
         if len(self.rows) == 1:
             self.attempts.append(attempt)
-        else:
-            self.own.setdefault(row, []).append(attempt)
+            return
+        if self.own is _NOTHING:
+            self.own = {row: [] for row in range(len(self.rows))}
+        self.own[row].append(attempt)
 
     def fill(self, row: int, reply: Any | ModelError) -> bool:
         """Keeps the answer of one row, the first one; returns whether it was the last that was missing."""
