@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Pointsman
-from pointsman.base.errors import ModelRefused
+from pointsman.base.errors import ModelInternal, ModelRefused
 from pointsman.cli.scrape import parsed
 from pointsman.model.remote import Health
 from pointsman.runner.metrics import Metrics, expose
@@ -73,10 +73,20 @@ def test_check_alone_asks_nobody(pointsman: Pointsman, folder: Path) -> None:
 
 def test_a_server_that_is_down_is_one_finding(pointsman: Pointsman, folder: Path) -> None:
     """All models of an endpoint together say once that it cannot be asked, at its address."""
-    Wire.says.update(fraud=DOWN, chat=DOWN)
+    Wire.says.update(fraud=DOWN, chat=ModelRefused("connection reset"))
     told = json.loads(pointsman("check", "--live", "--json", cwd=folder).out)
 
     assert [(one["code"], one["line"], one["column"]) for one in told["findings"]] == [("E501", 6, 19)]
+
+
+def test_a_server_that_stumbles_over_one_model_is_told_at_the_model(
+    pointsman: Pointsman, folder: Path
+) -> None:
+    """A fault of a server that can be reached is about the model that it was asked for."""
+    Wire.says.update(fraud=ModelInternal("no such model"))
+    told = json.loads(pointsman("check", "--live", "--json", cwd=folder).out)
+
+    assert [(one["code"], one["line"], one["column"]) for one in told["findings"]] == [("E502", 9, 15)]
 
 
 def test_an_endpoint_that_cannot_be_is_a_finding(pointsman: Pointsman, folder: Path) -> None:

@@ -72,29 +72,45 @@ def ask_local(document: Document, name: str) -> Answer:
 def differences(document: Document, servers: Servers, answers: dict[str, Answer]) -> list[Finding]:
     """What servers say against what the document says, each where it is mended; one finding for a server."""
     found: list[Finding] = []
+    silent: set[tuple[str, int, int]] = set()
     for name, model in servers.opened.items():
-        spec, answer = document.models[name], answers[name]
-        at = ("endpoints", spec.endpoint) if spec.endpoint else ("models", name)
-        address = address_of(document, spec)
-        if isinstance(answer, ModelError):
-            place = document.where((*at, spec.protocol))
-            message = f"{address} cannot be asked: {answer}"
-            hint = "start it, or correct the address"
-            if answer.failure == "refused" and spec.endpoint:
-                hint = "start it, or correct the address, auth or tls"
-            found.append(place.finding("E501", message, hint))
+        answer = answers[name]
+        if isinstance(answer, ModelError) and answer.failure in _SILENT:
+            finding = _unreachable(document, name, answer)
+            at = finding.file, finding.line, finding.column
+            if at not in silent:
+                silent.add(at)
+                found.append(finding)
+        elif isinstance(answer, ModelError):
+            found.append(_not_ready(document, name, str(answer)))
         elif isinstance(answer, Health) and not answer.ready:
-            own = "endpoint" if spec.endpoint else spec.protocol
-            path = ("models", name, own if spec.common.model is None else "model")
-            why = f": {answer.why}" if answer.why else ""
-            message = f"model '{name}' is not ready at {address}{why}"
-            found.append(
-                document.where(path).finding("E502", message, "load it there, or correct model and version")
-            )
+            found.append(_not_ready(document, name, answer.why))
         elif isinstance(answer, Health):
             found += _inputs(document, name, model, answer)
             found += _version(document, name, answer)
-    return list(dict.fromkeys(found))
+    return found
+
+
+_SILENT = ("timeout", "refused")
+"""The classes of a failure that say more of the server than of the model."""
+
+
+def _unreachable(document: Document, name: str, error: ModelError) -> Finding:
+    spec = document.models[name]
+    at = ("endpoints", spec.endpoint) if spec.endpoint else ("models", name)
+    hint = "start it, or correct the address"
+    if error.failure == "refused" and spec.endpoint:
+        hint = "start it, or correct the address, auth or tls"
+    place = document.where((*at, spec.protocol))
+    return place.finding("E501", f"{address_of(document, spec)} cannot be asked: {error}", hint)
+
+
+def _not_ready(document: Document, name: str, why: str) -> Finding:
+    spec = document.models[name]
+    own = "endpoint" if spec.endpoint else spec.protocol
+    place = document.where(("models", name, own if spec.common.model is None else "model"))
+    message = f"model '{name}' is not ready at {address_of(document, spec)}{f': {why}' if why else ''}"
+    return place.finding("E502", message, "load it there, or correct model and version")
 
 
 def _inputs(document: Document, name: str, model: RemoteModel, answer: Health) -> list[Finding]:
