@@ -35,6 +35,7 @@ class FaultyServer:
         self.faults = frozenset(FAULTS) | more
         self.failures: Mapping[str, tuple[str, ...]] = FAILURES
         self.fault = ""
+        self.connections = 0
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self._speaker = speaker
         self._writers: set[asyncio.StreamWriter] = set()
@@ -59,6 +60,7 @@ class FaultyServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self.connections += 1
         self._writers.add(writer)
         try:
             while await self._one(reader, writer):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote_plus
 
 from pointsman.base.config import Choice, ListOf, Nested, Secret, Text, key
-from pointsman.base.errors import InvalidReply, Misfit, ModelError, ModelRefused
+from pointsman.base.errors import InvalidReply, Misfit, ModelError, ModelRefused, ModelTimeout
 from pointsman.base.secret import Hidden
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ __all__ = ["ApiKeyKeys", "Auth", "AuthKeys", "BasicKeys", "OAuth2Keys", "auth_of
 
 LEEWAY: Final = 30.0
 """Seconds before its end at which a token is replaced, at most a tenth of its life."""
+
+LONGEST: Final = 10.0
+"""Seconds that fetching a token may take; it serves all who wait, however little time each of them has."""
 
 MOST_TOKEN_BYTES: Final = 1 << 20
 
@@ -176,11 +179,18 @@ class _ClientCredentials:
     async def headers(self, endpoint: Endpoint) -> Mapping[str, str]:
         """The token, fetched where there is none or where it is about to end."""
         loop = asyncio.get_running_loop()
+        joined = False
         while not self._token or loop.time() >= self._until:
-            if self._fetch is None or self._fetch.done():
+            started = self._fetch is None or self._fetch.done()
+            if self._fetch is None or started:
                 self._fetch = loop.create_task(self._renew(endpoint))
                 self._fetch.add_done_callback(_seen)
-            await asyncio.shield(self._fetch)  # one caller that gives up leaves it to the others
+            try:
+                await asyncio.shield(self._fetch)  # one caller that gives up leaves it to the others
+            except ModelError:
+                if started or joined:
+                    raise
+                joined = True  # it began before us, perhaps at a worse time: we try once more
         return {"Authorization": f"Bearer {self._token}"}
 
     def refused(self, sent: Mapping[str, str]) -> None:
@@ -209,10 +219,13 @@ class _ClientCredentials:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         body = "&".join(f"{name}={quote_plus(value)}" for name, value in form.items()).encode()
         try:
-            answer = await exchange(
-                endpoint, "POST", keys.token_url, headers, body, MOST_TOKEN_BYTES, token=True
-            )
+            async with asyncio.timeout(LONGEST):
+                answer = await exchange(
+                    endpoint, "POST", keys.token_url, headers, body, MOST_TOKEN_BYTES, token=True
+                )
             said = json_of(answer)
+        except TimeoutError:
+            raise ModelTimeout(f"no token from the token endpoint within {LONGEST:g} s") from None
         except InvalidReply as error:
             raise ModelRefused(f"no token from the token endpoint: {error}") from None
         except ModelError as error:

@@ -47,14 +47,22 @@ def cel(text: str, *, reply: bool = False, want: str | None = None) -> Program:
     return compile(text, Scope(variables=roots, members={"event": FIELDS}), want)
 
 
-def opening(protocol: str, address: str, keys: EndpointKeys | None, common: Common, **own: Any) -> Any:
-    """A model of a protocol at an address."""
+def opening(
+    protocol: str,
+    address: str,
+    keys: EndpointKeys | None,
+    common: Common,
+    *,
+    endpoint: Endpoint | None = None,
+    **own: Any,
+) -> Any:
+    """A model of a protocol at an address, with the keys of an endpoint or one that it shares."""
     cls: Any = models.get(protocol)
     assert set(own) <= set(keys_of(cls.Config))
-    endpoint = Endpoint("shared", address, keys) if keys is not None else None
-    model = cls.open("m", cls.Config(**{protocol: address}, **own), common, Path(), endpoint)
-    if endpoint is not None:
-        endpoint.private = True  # the test has nobody else who closes it
+    made = Endpoint("shared", address, keys) if keys is not None else endpoint
+    model = cls.open("m", cls.Config(**{protocol: address}, **own), common, Path(), made)
+    if made is not None and endpoint is None:
+        made.private = True  # the test has nobody else who closes it
     return model
 
 
