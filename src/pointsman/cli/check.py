@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -100,6 +99,8 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
 
 def _remote(document: Document, live: bool) -> list[Finding]:
     """What opening the endpoints and remote models finds, and what their servers say."""
+    import asyncio
+
     from pointsman.cli.servers import Servers, differences, is_remote
 
     if not document.endpoints and not any(map(is_remote, document.models.values())):

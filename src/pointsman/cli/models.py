@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import typer
 
@@ -83,6 +80,8 @@ class Look:
         metrics: Where a run serves its metrics; None: nobody is asked.
         timeout: Seconds that a server may take.
         """
+        import asyncio
+
         from pointsman.cli.servers import Servers
 
         self._document = document
@@ -172,6 +171,9 @@ _BREAKER: Mapping[Any, str] = {0.0: "closed", 1.0: "half-open", 2.0: "open"}
 
 
 def _fetched(metrics: str, timeout: float) -> str:
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
     url = metrics if "://" in metrics else f"http://{metrics}"
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--metrics takes an address such as localhost:9090, found '{metrics}'")
