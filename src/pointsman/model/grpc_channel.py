@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -32,12 +33,15 @@ _OPTIONS: Final = (
     ("grpc.service_config_disable_resolution", 1),  # nor does a DNS record bring one
     ("grpc.max_send_message_length", LARGEST),
     ("grpc.max_receive_message_length", LARGEST),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),  # also bounds how long one connection attempt takes
-    ("grpc.max_reconnect_backoff_ms", 1000),  # a server that came back is found within a second
     ("grpc.use_local_subchannel_pool", 1),  # two endpoints never share a connection
     ("grpc.enable_http_proxy", 0),  # as for HTTP: a proxy in the environment is not obeyed
 )
+
+_BROKEN: Final = ("Stream removed", "Socket closed", "sendmsg", "recvmsg")
+"""What grpcio says of a connection that broke under a call, before the channel's state shows it."""
+
+_LEAVING: Final = 60.0
+"""Seconds that calls under way have on a connection that is left."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _VALUE: Final = re.compile(r"[\x20-\x7e]*")
@@ -66,7 +70,7 @@ class Channel:
     """Calls unary methods of one endpoint over one HTTP/2 connection, bytes to bytes.
 
     Made without I/O; connects at the first call, in the event loop of that call, and after a failure again at
-    most a second later.
+    the next call.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -74,6 +78,7 @@ class Channel:
         Misfit: gRPC cannot do what the endpoint's TLS asks for.
         MissingExtra: grpcio is not installed.
         """
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # or its core writes to standard error
         try:
             import grpc.aio
         except ModuleNotFoundError:
@@ -104,12 +109,11 @@ class Channel:
             async with asyncio.timeout(timeout):
                 auth = await self._endpoint.headers()
                 metadata = _metadata({**trace, **auth})
+                call, channel = self._method(method), self._channel
                 try:
-                    reply: bytes | None = await self._method(method)(
-                        request, timeout=timeout, metadata=metadata
-                    )
+                    reply: bytes | None = await call(request, timeout=timeout, metadata=metadata)
                 except self._grpc.aio.AioRpcError as error:
-                    raise self._failed(error, auth) from None
+                    raise self._failed(error, auth, channel) from None
                 except self._grpc.aio.UsageError as error:  # closed while calls were under way
                     raise ModelRefused(f"the channel is closed: {error}") from None
         except TimeoutError:
@@ -120,11 +124,14 @@ class Channel:
             raise InvalidReply("the reply ends within a message")
         return reply
 
-    def _failed(self, error: Any, auth: Mapping[str, str]) -> ModelError:
+    def _failed(self, error: Any, auth: Mapping[str, str], channel: Any) -> ModelError:
         """What a call's status stands for."""
         if error.code() is self._grpc.StatusCode.UNAUTHENTICATED:
             self._endpoint.auth.refused(auth)
         failed = _error(error, self._endpoint.scrub)
+        lost = channel.get_state() is self._grpc.ChannelConnectivity.TRANSIENT_FAILURE
+        if channel is self._channel and (lost or any(sign in str(failed) for sign in _BROKEN)):
+            self._renew()  # the next call tries at once: how long to wait is the guard's matter
         self._heard(not isinstance(failed, ModelTimeout))
         return failed
 
@@ -145,11 +152,17 @@ class Channel:
     def _heard(self, heard: bool) -> None:
         """Counts calls that heard nothing; after too many, the next call connects anew."""
         self._unanswered = 0 if heard else self._unanswered + 1
-        if self._unanswered >= _SILENT and self._channel is not None:
-            old, self._channel, self._methods, self._unanswered = self._channel, None, {}, 0
-            task = asyncio.get_running_loop().create_task(old.close(60))  # what is under way may still end
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+        if self._unanswered >= _SILENT:
+            self._renew()
+
+    def _renew(self) -> None:
+        """Leaves the connection to the calls that are under way on it; the next call makes another."""
+        old, self._channel, self._methods, self._unanswered = self._channel, None, {}, 0
+        if old is None:
+            return
+        task = asyncio.get_running_loop().create_task(old.close(_LEAVING))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
         """Ends the connection and what is under way on it."""

@@ -25,9 +25,9 @@ from pointsman.base.errors import (
 from pointsman.model.base import DISPATCHED, CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.kafka_link import KafkaLink, Reply, leave, link_of
+from pointsman.model.kafka_record import record_of
 from pointsman.model.maps import mapper
 from pointsman.model.remote import Ask, Health
-from pointsman.model.rest import body_of
 
 __all__ = ["KafkaModel"]
 
@@ -149,10 +149,7 @@ class KafkaModel:
 
     async def _one(self, row: Row, ask: Ask) -> Any:
         link, config = self._linked(), self._config
-        if self._named is None:
-            value, record_key = body_of(row), _key(row.get("key"))  # type: ignore[union-attr]  # without inputs, rows are dicts
-        else:
-            value, record_key = body_of(self._named([row])[0]), None  # type: ignore[list-item]  # with inputs, rows are tuples
+        record_key, value = record_of(row, self._named, ask.ids[0])
         mark = link.correlation()
         until = int((time.time() + ask.timeout) * 1000)
         headers = [
@@ -162,7 +159,6 @@ class KafkaModel:
             (DEADLINE, str(until).encode()),
             *((name, text.encode("utf-8", "replace")) for name, text in ask.trace.items()),
         ]
-        record_key = record_key if record_key is not None else ask.ids[0].encode("utf-8", "replace")
         if config.reply is None:
             await link.send(config.kafka, record_key, value, headers)
             return DISPATCHED
@@ -211,10 +207,3 @@ class KafkaModel:
         link, self._link = self._link, None
         if link is not None:
             await leave(link)
-
-
-def _key(value: Any) -> bytes | None:
-    """A record's key as bytes; None where the event has none."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace")
-    return bytes(value) if isinstance(value, bytes | bytearray) else None
