@@ -125,6 +125,7 @@ class Feed:
         column: The same for `tensors`: the shape is of one row.
         take: Positions in a row; more than one are laid side by side.
         axis: Where rows lie; None where the tensor has no batch axis.
+        inputs: The names of those values, for messages.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Feed:
     column: Column
     take: tuple[int, ...]
     axis: int | None
+    inputs: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -263,14 +265,31 @@ class Feeds:
         if feed.dtype == ANY:
             values = [row[feed.take[0]] for row in rows]
             return [json_value(feed.name, value, i, bad) for i, value in enumerate(values)]
+        unfit: dict[int, str] = {}
         if len(feed.take) == 1:
-            array = stack(feed.column, [row[feed.take[0]] for row in rows], bad)
+            array = stack(feed.column, [row[feed.take[0]] for row in rows], unfit)
         else:
             picked = (tuple(row[place] for place in feed.take) for row in rows)
-            array = tensor(feed.column, list(chain.from_iterable(picked)), len(feed.take), bad)
+            array = tensor(feed.column, list(chain.from_iterable(picked)), len(feed.take), unfit)
         if self._finite and feed.dtype.startswith("float"):
-            _unfit(feed, array, bad)
+            _infinite(feed.column, array, unfit)
+        if unfit and len(feed.take) > 1:
+            unfit = {place: self._blame(feed, rows[place]) for place in unfit}
+        for place, text in unfit.items():
+            bad.setdefault(place, text)
         return array
+
+    def _blame(self, feed: Feed, row: Sequence[Any]) -> str:
+        """Which input of a row does not fit the tensor that holds it beside others, and why."""
+        for name, place in zip(feed.inputs, feed.take, strict=True):
+            unfit: dict[int, str] = {}
+            column = Column(name, feed.column.kind, ())
+            array = stack(column, [row[place]], unfit)
+            if self._finite and feed.dtype.startswith("float"):
+                _infinite(column, array, unfit)
+            if unfit:
+                return unfit[0]
+        return f"tensor '{feed.name}' cannot hold its inputs"
 
     def compare(self, declared: Mapping[str, tuple[str, tuple[int, ...]]]) -> list[Mismatch]:
         """What differs from the inputs that a server declares, by name: dtype and shape, -1 for any."""
@@ -371,7 +390,7 @@ def _feed(
         text = f"tensor '{tensor_name}' has {len(shape) + 1} axes with the batch's, and axis is {axis}"
         raise Misfit("E402", text, f"axes count from 0 to {len(shape)}", (*path, "axis"))
     column = Column(of[0] if len(of) == 1 else tensor_name, DTYPES.get(dtype, ANY), shape)
-    return Feed(tensor_name, dtype, column, tuple(names.index(name) for name in of), axis)
+    return Feed(tensor_name, dtype, column, tuple(names.index(name) for name in of), axis, tuple(of))
 
 
 def _default_dtype(results: Iterable[str], open_dtype: str, width: int) -> str:
@@ -426,7 +445,7 @@ def _what(value: Any) -> str:
         return "without a usable value"
 
 
-def _unfit(feed: Feed, array: Tensor, bad: dict[int, str]) -> None:
+def _infinite(column: Column, array: Tensor, bad: dict[int, str]) -> None:
     """Finds the rows that hold NaN or infinity."""
     import numpy as np
 
@@ -434,7 +453,7 @@ def _unfit(feed: Feed, array: Tensor, bad: dict[int, str]) -> None:
     if not finite.all():
         rows = finite.reshape(len(array), -1).all(axis=1)
         for place in np.flatnonzero(~rows).tolist():
-            bad.setdefault(place, f"input '{feed.column.name}' is not finite, which JSON cannot carry")
+            bad.setdefault(place, f"input '{column.name}' is not finite, which JSON cannot carry")
 
 
 def _agree(ours: Sequence[int], theirs: Sequence[int]) -> bool:
