@@ -42,6 +42,10 @@ class Alarms:
         self._timer: TimerHandle | None = None
         self._cancelled = 0
 
+    def __len__(self) -> int:
+        """How many are remembered, cancelled ones included."""
+        return len(self._heap)
+
     def at(self, when: float, call: Callable[[], None]) -> Alarm:
         """Has `call` called at `when`, or soon if that has passed; never before this returns."""
         alarm = Alarm(when, call)

@@ -38,7 +38,7 @@ from pointsman.model.gate import Terms
 from pointsman.model.job import FLYING, OVER, PAUSED, QUEUED, Item, Job, Numbers
 from pointsman.model.pool import Ticket
 from pointsman.model.remote import Ask, RemoteModel
-from pointsman.model.retry import RULES, Budget, pause
+from pointsman.model.retry import Budget, pause, rule_of
 from pointsman.model.ticket import Attempt, RemoteTicket
 
 __all__ = ["Guard"]
@@ -138,9 +138,12 @@ class Guard:
             self._batch_alarm = None
 
     def _enqueue(self, job: Job) -> None:
-        """The job waits for capacity from now on, behind the others."""
+        """The job waits for capacity from now on, behind the others; one that comes again, before them."""
         job.state = QUEUED
-        self._queue.append(job)
+        if job.tried:
+            self._queue.appendleft(job)
+        else:
+            self._queue.append(job)
         if not self._blocked:
             self.pump()
         self._mind(job)
@@ -298,12 +301,12 @@ class Guard:
             job.items = [item for item in job.items if not item[0].claimed]
             self._attempts[outcome.failure] += 1
             halves = self._cut(job, outcome, now)
-            failed = None if halves else RULES[outcome.failure].breaker
+            failed = None if halves else rule_of(outcome).breaker
         else:
             errors = [reply for reply in outcome if isinstance(reply, ModelError)]
             self._attempts["ok" if len(errors) < len(outcome) else errors[0].failure] += 1
             halves = ()
-            failed = len(errors) == len(outcome) and all(RULES[error.failure].breaker for error in errors)
+            failed = len(errors) == len(outcome) and all(rule_of(error).breaker for error in errors)
             if [True for ticket, _ in job.items if ticket.claimed]:
                 outcome = self._without_late(job, outcome)
         shut = False
@@ -339,7 +342,7 @@ class Guard:
 
     def _cut(self, job: Job, error: ModelError, now: float) -> Sequence[Job]:
         """The two halves of a request that one bad row may have failed, each to be sent for itself."""
-        split = RULES[error.failure].split
+        split = rule_of(error).split
         if len(job.items) < 2 or split == "no" or (split == "budget" and not self._budget.take(now)):
             return ()
         self._splits += 1
@@ -353,7 +356,7 @@ class Guard:
             ticket.note(row, self._told(reply.failure if isinstance(reply, ModelError) else "ok", took))
         again: list[tuple[Item, ModelError]] = []
         for (ticket, row), reply in pairs:
-            if isinstance(reply, ModelError) and RULES[reply.failure].retryable:
+            if isinstance(reply, ModelError) and rule_of(reply).retryable:
                 again.append(((ticket, row), reply))
             elif ticket.fill(row, reply):
                 self._finish(ticket, now)

@@ -11,7 +11,17 @@ from pointsman.base.config import Duration, Share, Whole, key
 from pointsman.base.errors import ModelError, ModelOverloaded
 from pointsman.model.breaker import Window
 
-__all__ = ["LONGEST_ASKED", "LONGEST_WAIT", "RESERVE", "RULES", "Budget", "RetryKeys", "Rule", "pause"]
+__all__ = [
+    "LONGEST_ASKED",
+    "LONGEST_WAIT",
+    "RESERVE",
+    "RULES",
+    "Budget",
+    "RetryKeys",
+    "Rule",
+    "pause",
+    "rule_of",
+]
 
 LONGEST_WAIT: Final = 1.0
 """Seconds that the back-off grows to, unless its first wait is longer."""
@@ -71,6 +81,11 @@ RULES: Final[Mapping[str, Rule]] = {
 """Failure class → what it means. A prediction changes nothing, so sending it twice does no harm."""
 
 
+def rule_of(error: ModelError) -> Rule:
+    """What a failure means; a class that a protocol made up is treated as `internal`."""
+    return RULES.get(error.failure, RULES["internal"])
+
+
 class Budget:
     """Bounds repeats by a share of the calls of the last seconds, so that they cannot pile up on a server."""
 
@@ -108,7 +123,7 @@ def pause(keys: RetryKeys, tried: int, error: ModelError, chance: Callable[[], f
     References:
         M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog (2015): full jitter.
     """
-    if tried >= keys.attempts or not RULES[error.failure].retryable:
+    if tried >= keys.attempts or not rule_of(error).retryable:
         return None
     most = min(keys.wait * 2.0 ** (tried - 1), max(keys.wait, LONGEST_WAIT))
     asked = error.retry_after if isinstance(error, ModelOverloaded) else None

@@ -239,6 +239,15 @@ def test_only_rows_that_failed_are_sent_again(bench: Bench) -> None:
     ]
 
 
+def test_what_comes_again_does_not_stand_in_line_again(bench: Bench) -> None:
+    """A repeated attempt is sent before those that have not had one."""
+    model = Scripted(fails(ModelRefused("x"), 1), takes=0.1)
+    guard = bench.guard(model, terms(attempts=2, wait=0.1, concurrency=1))
+    bench.add(guard, "abcd")
+    bench.pass_(1.0)
+    assert model.requests == [["a"], ["b"], ["a"], ["c"], ["d"]]
+
+
 # Batches
 
 
@@ -329,6 +338,27 @@ def test_whatever_a_protocol_raises_has_a_class(bench: Bench, raised: BaseExcept
     (ticket,) = bench.add(bench.guard(Scripted(answer), terms()), ["a"])
     bench.pass_(0.1)
     assert failures([ticket]) == [failure]
+
+
+def test_a_class_that_is_not_ours_counts_as_internal(bench: Bench) -> None:
+    """A protocol of another package that makes up a failure class loses no event."""
+
+    class Odd(ModelError):
+        failure = "odd"
+
+    model = Scripted(fails(Odd("x"), 1))
+    (ticket,) = bench.add(bench.guard(model, terms(attempts=2)), ["a"])
+    bench.pass_(1.0)
+    assert failures([ticket]) == ["reply a"]
+
+
+def test_alarms_that_never_rang_are_forgotten(bench: Bench) -> None:
+    """Thousands of calls with a long timeout leave next to nothing behind."""
+    guard = bench.guard(Scripted(echo), terms(3600.0))
+    for _ in range(20):
+        bench.add(guard, range(500), deadline=7200.0)
+        bench.pass_(0.01)
+    assert len(bench.alarms) < 1000
 
 
 def test_a_wrong_number_of_replies_is_an_invalid_reply(bench: Bench) -> None:
