@@ -17,6 +17,7 @@ from pointsman.base.errors import InvalidInput, Misfit, MissingExtra
 from pointsman.cel.values import Timestamp, Uint
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.grpc import GrpcModel
+from pointsman.model.grpc_channel import channel_of
 from pointsman.model.proto_files import method_of
 from pointsman.model.remote import Ask, Health
 
@@ -46,7 +47,7 @@ def asked(answer: Answer, inputs: dict[str, Any], proto: Path = SCORING) -> Any:
 
 
 def test_inputs_fill_fields_of_any_depth() -> None:
-    """A dotted name is a field of a message inside; maps, lists, enums, times and wrappers have their forms."""
+    """A dotted name is a field of a message inside; maps, lists, enums and times have their forms."""
     got: list[Any] = []
 
     def answer(content: bytes, _: Any) -> bytes:
@@ -113,7 +114,7 @@ def status_never(_content: bytes, _context: Any) -> bytes:
 
 
 def test_a_reply_is_a_map_by_field_name() -> None:
-    """64-bit integers stay whole, enums are names, times are text, what has presence and is unset is left out."""
+    """64-bit integers stay whole, enums are names, times are text; an unset message or oneof is left out."""
     reply = method_of(SCORING, METHOD, SCORING.parent)[2]
 
     def answer(_content: bytes, _: Any) -> bytes:
@@ -233,7 +234,7 @@ def test_the_address_is_grpc() -> None:
     ids=["serving", "not serving", "known as a whole", "no health service"],
 )
 def test_health_is_what_the_standard_service_says(answers: dict[str, Answer], ready: bool, why: str) -> None:
-    """The service's own state, else the server's; a server that has no health service is ready if it answers."""
+    """The service's own state, else the server's; one without a health service is ready if it answers."""
 
     async def once() -> Health:
         model = opened(server.address)
@@ -261,6 +262,4 @@ def test_without_its_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
         opened()
     monkeypatch.setitem(sys.modules, "grpc.aio", None)
     with pytest.raises(MissingExtra, match=r"pip install 'pointsman\[grpc\]'"):
-        from pointsman.model.grpc_channel import channel_of
-
         channel_of(Endpoint("m", "grpc://localhost:1"))
