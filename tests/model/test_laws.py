@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pkgutil
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,16 @@ from pointsman.base.errors import SpecError
 from pointsman.model.base import models
 from pointsman.model.opening import open_models
 
-HELPERS = {"base", "condition", "jsonlike", "maps", "opening", "plain", "pool", "tensors"}
+LOCAL = [name for name, cls in models if hasattr(cls, "predict")]
+REMOTE = [name for name, cls in models if hasattr(cls, "request")]
+
+PROTO = """\
+syntax = "proto3";
+package scoring;
+message Transaction { double amount = 1; }
+message Score { double score = 1; }
+service Scorer { rpc Score(Transaction) returns (Score); }
+"""
 
 DOCUMENT = """\
 version: 1
@@ -34,6 +43,7 @@ def document(tmp_path: Path) -> Callable[..., Any]:
     """A function that loads a document with the given models, each as YAML."""
     (tmp_path / "baseline.py").write_text("def predict(rows): return [1.0] * len(rows)")
     (tmp_path / "models").mkdir()
+    (tmp_path / "scoring.proto").write_text(PROTO)
     graphs.echo(tmp_path / "models" / "fraud_v2.onnx", graphs.FLOAT, ["n", 2])
 
     def loaded(**given: str) -> Any:
@@ -47,12 +57,14 @@ def document(tmp_path: Path) -> Callable[..., Any]:
 
 
 def test_the_walk_misses_no_file() -> None:
-    """Every file of the room but its helpers is a registered protocol of the same name."""
-    files = {module.name for module in pkgutil.iter_modules(pointsman.model.__path__)}
-    assert files - HELPERS == set(models.names())
+    """Every file of the room that registers a protocol is called like it, and every protocol has one."""
+    folder = Path(pointsman.model.__path__[0])
+    files = {path.stem for path in folder.glob("*.py") if "\n@models.add(" in path.read_text("utf-8")}
+    assert files == set(models.names()) == {*LOCAL, *REMOTE}
+    assert not {*LOCAL} & {*REMOTE}
 
 
-@pytest.mark.parametrize("protocol", models.names())
+@pytest.mark.parametrize("protocol", LOCAL)
 def test_the_example_opens_and_answers(protocol: str, document: Callable[..., Any]) -> None:
     """Its example is a valid document, opens, gives one reply a row, and closes."""
     cls: Any = models.get(protocol)
@@ -66,6 +78,19 @@ def test_the_example_opens_and_answers(protocol: str, document: Callable[..., An
     assert len(opened["first"].predict([row] * 3)) == 3
     assert opened["first"].predict([]) in ([], ())
     opened["first"].close()
+
+
+@pytest.mark.parametrize("protocol", REMOTE)
+def test_the_example_opens_without_its_server(protocol: str, document: Callable[..., Any]) -> None:
+    """Its example is a valid document, and opens and closes where nobody listens."""
+    cls: Any = models.get(protocol)
+    doc = document(first=cls.example())
+    spec = doc.models["first"]
+    assert spec.protocol == cls.protocol == protocol
+    model = cls.open("first", spec.config, spec.common, doc.folder, None)
+    assert isinstance(model.batches, bool)
+    assert model.version is None or isinstance(model.version, str)
+    asyncio.run(model.close())
 
 
 def test_every_model_that_does_not_fit_is_a_finding_at_its_place(document: Callable[..., Any]) -> None:
