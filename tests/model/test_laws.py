@@ -23,8 +23,8 @@ PROTO = """\
 syntax = "proto3";
 package scoring;
 message Transaction { double amount = 1; }
-message Score { double score = 1; }
-service Scorer { rpc Score(Transaction) returns (Score); }
+message Answer { double score = 1; }
+service Scorer { rpc Score(Transaction) returns (Answer); }
 """
 
 DOCUMENT = """\

@@ -12,7 +12,6 @@ from pointsman.base.errors import InvalidReply, ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.mapping import Fed, Feeds, TensorKeys, rows_along
-from pointsman.model.maps import mapper
 from pointsman.model.open_inference_grpc import Inferred, OpenInferenceGrpc
 from pointsman.model.open_inference_rest import OpenInferenceRest
 from pointsman.model.remote import Ask, Health
@@ -149,7 +148,8 @@ class OpenInference:
             rows_along(self._name, one.name, one.values, one.shape, n if self.batches else None)
             for one in answer.outputs
         ]
-        return mapper([one.name for one in answer.outputs])(zip(*columns, strict=True))
+        names = [one.name for one in answer.outputs]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     async def health(self) -> Health:
         """Asks whether the model is ready, and for its metadata."""

@@ -13,7 +13,6 @@ from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import form_of
 from pointsman.model.mapping import ANY, Fed, Feeds, TensorKeys, rows_along
-from pointsman.model.maps import mapper
 from pointsman.model.remote import Ask, Health
 from pointsman.model.tensorflow_serving_grpc import TensorFlowServingGrpc
 from pointsman.model.tensorflow_serving_rest import TensorFlowServingRest
@@ -158,7 +157,8 @@ class TensorFlowServing:
             raise InvalidReply(f"model '{self._name}': the reply has no outputs")
         n = len(fed.places) if self.batches else None
         lists = [rows_along(self._name, one.name, one.values, one.shape, n) for one in answer.outputs]
-        return mapper([one.name for one in answer.outputs])(zip(*lists, strict=True))
+        names = [one.name for one in answer.outputs]
+        return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
     async def health(self) -> Health:
         """Asks for the model's status and its metadata."""
