@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pointsman.base.errors import InvalidInput, InvalidReply, ModelError, ModelInternal, ModelRefused
+from pointsman.base.errors import InvalidInput, InvalidReply, ModelInternal, ModelRefused
 from pointsman.model.grpc_channel import Channel
 from pointsman.model.grpc_tensors import WireTensor, elements, packed, text_of, typed, unpacked
 from pointsman.model.protos import Message, messages, parsed
@@ -159,10 +159,7 @@ class TensorFlowServingGrpc:
         request = self._known["PredictRequest"](model_spec=self._called, output_filter=outputs)
         for tensor in inputs:
             _fill(request.inputs[tensor.name], tensor)
-        try:
-            answer = await self._call("Prediction", "Predict", request, timeout, trace)
-        except ModelInternal as error:
-            raise _clearer(error, self._model) from None
+        answer = await self._call("Prediction", "Predict", request, timeout, trace)
         version = answer.model_spec.version.value if answer.model_spec.HasField("version") else None
         found = tuple(_tensor(name, answer.outputs[name]) for name in sorted(answer.outputs))
         return Predicted(None if version is None else str(version), found)
@@ -219,13 +216,6 @@ class TensorFlowServingGrpc:
         answer = await self._channel.unary(name, request.SerializeToString(), timeout, trace)
         kind = "PredictResponse" if method == "Predict" else f"{method}Response"
         return parsed(self._known[kind], answer)
-
-
-def _clearer(error: ModelError, model: str) -> ModelError:
-    """Some servers answer UNKNOWN for a model they do not have."""
-    said = str(error)
-    missing = "UNKNOWN" in said and model in said and "not found" in said.lower()
-    return ModelRefused(said) if missing else error
 
 
 def _fill(into: Message, tensor: WireTensor) -> None:
