@@ -107,7 +107,7 @@ def test_a_probe_that_came_to_nothing_is_given_again() -> None:
 
 def test_an_attempt_of_before_is_not_held_against_the_new_state() -> None:
     """What began while it was closed neither counts as a probe nor opens it again."""
-    breaker = Breaker(BreakerKeys())
+    breaker = Breaker(BreakerKeys(probes=1))
     old = breaker.enter(0.5)
     for _ in range(20):
         attempt(breaker, 1.0, True)

@@ -141,17 +141,38 @@ def test_a_late_reply_is_counted_and_not_used(bench: Bench) -> None:
     assert guard.numbers().under_way == 0
 
 
-def test_each_event_of_a_batch_has_its_own_deadline(bench: Bench) -> None:
-    """One that is late leaves; the request goes on for the others."""
+@pytest.mark.parametrize("dues", [(0.1, 0.5), (0.5, 0.1)])
+def test_each_event_of_a_batch_has_its_own_deadline(bench: Bench, dues: tuple[float, float]) -> None:
+    """One that is late leaves; the request goes on for the others, in whatever order they are."""
     model = Scripted(echo, takes=0.3)
     guard = bench.guard(model, terms(batch=BatchKeys(size=2, wait=0.0)))
-    late, kept = (bench.add(guard, [value], deadline=due)[0] for value, due in (("a", 0.1), ("b", 1.0)))
+    tickets = [bench.add(guard, [value], deadline=due)[0] for value, due in zip("ab", dues, strict=True)]
+    late = tickets[dues.index(0.1)]
     bench.pass_(0.2)
     assert bench.finished() == [late]
     bench.pass_(0.2)
-    assert failures([late, kept]) == ["timeout", "reply b"]
+    assert sorted(failures(tickets))[-1] == "timeout"
+    assert sum(failure.startswith("reply") for failure in failures(tickets)) == 1
     assert model.requests == [["a", "b"]]
-    assert model.cancelled == 0
+    assert (model.cancelled, guard.numbers().late) == (0, 1)
+
+
+def test_deadlines_hold_for_the_halves_of_a_request(bench: Bench) -> None:
+    """What was cut in two and waits for capacity is answered in time like everything else."""
+    model = Scripted(fails(InvalidInput("no")))
+    batch = BatchKeys(size=2, wait=0.0)
+    (ticket,) = bench.add(bench.guard(model, terms(batch=batch, rate=1.0)), "ab", deadline=0.5)
+    bench.pass_(0.51)
+    assert bench.finished() == [ticket]
+    assert failures([ticket]) == ["timeout", "timeout"]
+
+
+def test_a_row_keeps_its_first_answer() -> None:
+    """However often it is told, a row is answered once."""
+    ticket = RemoteTicket("m", [("a",), ("b",)], ["1", "2"])
+    assert [ticket.fill(0, "first"), ticket.fill(0, "second"), ticket.fill(1, "b")] == [False, False, True]
+    ticket.complete(0.0)
+    assert ticket.replies == ["first", "b"]
 
 
 # Retries
@@ -413,6 +434,15 @@ def test_what_waits_when_the_breaker_opens_is_refused(bench: Bench) -> None:
     assert set(failures(tickets)) == {"refused"}
 
 
+def test_what_waits_for_the_rate_when_the_breaker_opens_is_refused(bench: Bench) -> None:
+    """It is told so at once, not when the rate would have let it out."""
+    keys = BreakerKeys(calls=2)
+    guard = bench.guard(Scripted(fails(ModelRefused("x"))), terms(rate=1.0, breaker=keys))
+    bench.add(guard, range(10))
+    bench.pass_(1.001)
+    assert len(bench.finished()) == 10
+
+
 def test_an_event_is_not_paused_for_a_breaker_that_stays_open(bench: Bench) -> None:
     """A repeat that the breaker would refuse is not waited for: the failure is told at once."""
     model = Scripted(fails(ModelInternal("x")))
@@ -446,6 +476,16 @@ def test_the_models_of_an_endpoint_share_its_concurrency_in_turn(bench: Bench) -
     assert len(busy.seen) == 4
     bench.pass_(1.0)
     assert failures(tickets) == ["reply a", "reply b"]
+
+
+def test_who_waits_for_an_endpoint_goes_before_who_waits_for_its_own_model(bench: Bench) -> None:
+    """A model that is busy by its own limit does not take the place another model waits for."""
+    shared = Gate(limits=Limits(concurrency=1))
+    busy, other = Scripted(echo, takes=1.0), Scripted(echo, takes=1.0)
+    bench.add(bench.guard(busy, terms(5.0, concurrency=1, shared=shared)), range(3))
+    bench.add(bench.guard(other, terms(5.0, shared=shared), "other"), "a")
+    bench.pass_(4.5)
+    assert (busy.times, other.times) == ([0.0, 2.0, 3.0], [1.0])
 
 
 def test_a_rate_holds_for_an_endpoint(bench: Bench) -> None:
