@@ -100,7 +100,7 @@ def _tensor(said: Any) -> WireTensor:
         shape = tuple(int(size) for size in said["shape"])
     except (TypeError, KeyError, ValueError, OverflowError):
         raise InvalidReply("an output has not all of name, datatype, shape and data") from None
-    if datatype not in FORMATS and datatype != "BYTES":
+    if not isinstance(datatype, str) or (datatype not in FORMATS and datatype != "BYTES"):
         raise InvalidReply(f"output '{name}' is of the datatype {str(datatype)[:20]}, which is not known")
     values = _flat(data) if isinstance(data, list) else [data]
     if len(values) != elements(name, shape):

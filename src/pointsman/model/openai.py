@@ -192,11 +192,11 @@ class OpenAI:
         if not isinstance(data, list) or len(data) != len(texts):
             found = len(data) if isinstance(data, list) else "no list of"
             raise InvalidReply(f"model '{self._name}': {found} embeddings, expected {len(texts)}")
-        vectors: dict[Any, Any] = {
-            one.get("index", place): member(one, "embedding")
-            for place, one in enumerate(data)
-            if isinstance(one, dict)
-        }
+        vectors = {}
+        for place, one in enumerate(data):
+            index = one.get("index", place) if isinstance(one, dict) else None
+            if isinstance(index, int):
+                vectors[index] = member(one, "embedding")
         if set(vectors) != set(range(len(texts))):
             raise InvalidReply(f"model '{self._name}': the embeddings' indices are not 0 to {len(texts) - 1}")
         usage = {name: count / len(texts) for name, count in _usage(answer).items()}

@@ -101,7 +101,7 @@ class TensorFlowServingRest:
         if why:
             return Health(False, why=why)
         states = said.get("model_version_status") if isinstance(said, dict) else None
-        versions = [one for one in states or () if isinstance(one, dict)]
+        versions = [one for one in states if isinstance(one, dict)] if isinstance(states, list) else []
         ready = [str(one.get("version")) for one in versions if one.get("state") == "AVAILABLE"]
         if not ready:
             found = ", ".join(f"version {one.get('version')} is {one.get('state')}" for one in versions)
@@ -110,7 +110,9 @@ class TensorFlowServingRest:
         why, said = await readiness(self._endpoint, f"{self._path}/metadata", timeout)
         if why or not isinstance(said, dict):
             return Health(True, version)
-        version = str((said.get("model_spec") or {}).get("version") or version)
+        spec = said.get("model_spec")
+        if isinstance(spec, dict) and spec.get("version"):
+            version = str(spec["version"])
         return self._declared(version, said)
 
     def _declared(self, version: str, said: Mapping[str, Any]) -> Health:
