@@ -156,6 +156,7 @@ class Flow:
             places: Sequence[int] = self._hold(flight, late, owned)
             self._write_at_once(decided, places)
             _forget(decided, places)
+            batch.headers = {i: batch.headers[i] for i in flight.entries}
         else:
             self._write_at_once(decided, range(len(batch)))
         for place, last in _ends(batch):
@@ -278,7 +279,6 @@ class Flow:
         flight.letters = {i: letter for i, letter in decided.dead if i in flight.entries}
         if flight.letters:
             decided.dead[:] = [(i, letter) for i, letter in decided.dead if i not in flight.entries]
-        batch.headers = {i: batch.headers[i] for i in flight.entries}
         return ready
 
     def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
