@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["LATENCY_BOUNDS", "LOGS", "METRICS", "Log", "Metric"]
+__all__ = ["BATCH_BOUNDS", "LATENCY_BOUNDS", "LOGS", "METRICS", "Log", "Metric"]
 
 LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of a latency histogram's buckets, seconds."""
+
+BATCH_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+"""Upper bounds of the buckets of a histogram of how many events share a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +24,11 @@ class Metric:
     """One metric.
 
     Attributes:
-        kind: A counter only grows; a gauge is what is so now; a histogram counts calls by `LATENCY_BOUNDS`.
+        kind: A counter only grows; a gauge is what is so now; a histogram counts by `bounds`.
         unit: What one of it is.
         labels: The names of its labels, in order.
+        bounds: Upper bounds of a histogram's buckets.
+        worst: Whether the figure of several workers is the largest of theirs, and not the sum.
     """
 
     name: str
@@ -31,6 +36,8 @@ class Metric:
     unit: str
     meaning: str
     labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = LATENCY_BOUNDS
+    worst: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,63 @@ METRICS: Final = _metrics(
         ("model",),
     ),
     Metric(
+        "pointsman_model_attempts_total",
+        "counter",
+        "requests",
+        "Requests to a remote model by how they ended: ok or a failure class.",
+        ("model", "class"),
+    ),
+    Metric(
+        "pointsman_model_retries_total",
+        "counter",
+        "requests",
+        "Requests that repeat one that failed.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_splits_total",
+        "counter",
+        "requests",
+        "Requests that were cut in two to find the event at fault.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_not_asked_total",
+        "counter",
+        "events",
+        "Events a model was not asked about because its breaker was open.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_expired_total",
+        "counter",
+        "events",
+        "Events whose deadline passed before the model had answered.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_late_replies_total",
+        "counter",
+        "events",
+        "Events whose reply came after they were given up; it was not used.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_breaker_opened_total",
+        "counter",
+        "times",
+        "How often the breaker of a model has opened.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_batch_events",
+        "histogram",
+        "events",
+        "How many events a request to a remote model carried.",
+        ("model",),
+        BATCH_BOUNDS,
+    ),
+    Metric(
         "pointsman_evaluation_errors_total",
         "counter",
         "events",
@@ -134,6 +198,36 @@ METRICS: Final = _metrics(
         "gauge",
         "seconds",
         "Age of the newest event of the last batch when it was taken.",
+        worst=True,
+    ),
+    Metric(
+        "pointsman_model_breaker_state",
+        "gauge",
+        "state",
+        "The breaker of a model: 0 closed, 1 half-open, 2 open; the worst of all workers.",
+        ("model",),
+        worst=True,
+    ),
+    Metric(
+        "pointsman_model_queued_requests",
+        "gauge",
+        "requests",
+        "Requests to a remote model that wait for capacity.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_open_requests",
+        "gauge",
+        "requests",
+        "Requests to a remote model under way.",
+        ("model",),
+    ),
+    Metric(
+        "pointsman_model_waiting_events",
+        "gauge",
+        "events",
+        "Events handed to a remote model and not answered yet.",
+        ("model",),
     ),
     Metric("pointsman_in_flight_events", "gauge", "events", "Events taken and not finished."),
     Metric("pointsman_in_flight_bytes", "gauge", "bytes", "Bytes of events taken and not finished."),

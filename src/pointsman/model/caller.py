@@ -56,6 +56,9 @@ class Caller:
 
     One thread uses a caller; others may read `load`, `room` and `numbers`. The thread and its loop begin with
     the first call.
+
+    Attributes:
+        names: The models it calls.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Caller:
         loop: Makes the event loop; its clock is that of deadlines.
         chance: A number in [0, 1), for the jitter of retries.
         """
+        self.names: Sequence[str] = tuple(models)
         self._models = models
         self._loop = loop()
         self._alarms = Alarms(self._loop)

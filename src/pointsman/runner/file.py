@@ -95,6 +95,7 @@ def run_file(
             flow.step(0.0)
         while flow.events:
             flow.step(_SLICE_SECONDS)
+        host.count_requests()
     finally:
         host.close()
     return host.metrics

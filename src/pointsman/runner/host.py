@@ -24,6 +24,7 @@ from pointsman.model.ticket import RemoteTicket
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.remotes import Remotes, is_remote
+from pointsman.runner.telemetry import take_over
 from pointsman.spec.document import Document
 from pointsman.state.tables import TableFile, load_table
 
@@ -210,6 +211,11 @@ class Host:
         decided.statuses.clear()
         decided.failures.clear()
         return follow
+
+    def count_requests(self) -> None:
+        """Takes what the guards of remote models have counted over into the metrics; before a report."""
+        if self._caller is not None:
+            take_over(self._caller, self.metrics)
 
     def refresh_tables(self, say: Say | None = None) -> None:
         """Reads tables again whose files changed; a batch sees each table wholly old or wholly new."""

@@ -9,7 +9,7 @@ At least once: offsets are committed only below events whose decision or dead le
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +72,13 @@ class Worker:
         metrics: Metrics,
         headers: HeadersFor | None = None,
         clock: Clock | None = None,
+        count: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         topics: What to consume; all exist.
         config: Properties of the consumer.
         headers: Makes the headers of decision records; None makes none.
+        count: Called before each report, for metrics that are counted elsewhere.
         """
         self._writer = writer
         self._topics = list(topics)
@@ -85,6 +87,7 @@ class Worker:
         self._link = link
         self._metrics = metrics
         self._clock = clock or SystemClock()
+        self._count = count
         self._flow = Flow(
             engine,
             writer,
@@ -339,6 +342,7 @@ class Worker:
         finally:
             self._writer.close()
             self._metrics.clear("pointsman_lag_events")
+            self._count()
             self._link.report(Report(self._metrics.snapshot(), self._partitions.joined))
 
     # How it is.
@@ -356,4 +360,5 @@ class Worker:
         self._metrics.set("pointsman_in_flight_bytes", self._flow.bytes)
         self._metrics.set("pointsman_partitions", owned)
         self._partitions.count_lag(self._consumer)
+        self._count()
         self._link.report(Report(self._metrics.snapshot(), self._partitions.joined, owned, self._idle()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
-from pointsman.base.signals import LATENCY_BOUNDS, METRICS
+from pointsman.base.signals import METRICS
 
 __all__ = ["Metrics", "Snapshot", "expose", "merge", "total", "without_gauges"]
 
@@ -31,7 +31,7 @@ class Metrics:
         numbers[labels] = numbers.get(labels, 0) + amount
 
     def set(self, name: str, value: float, *labels: str) -> None:
-        """Says what a gauge stands at."""
+        """Says what a gauge stands at, or a counter that is counted elsewhere."""
         self._numbers[name][labels] = value
 
     def clear(self, name: str) -> None:
@@ -40,11 +40,16 @@ class Metrics:
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Adds one value to a histogram."""
+        bounds = METRICS[name].bounds
         cells = self._histograms[name].get(labels)
         if cells is None:
-            cells = self._histograms[name][labels] = [0.0] * (len(LATENCY_BOUNDS) + 2)
-        cells[bisect_left(LATENCY_BOUNDS, value)] += 1
+            cells = self._histograms[name][labels] = [0.0] * (len(bounds) + 2)
+        cells[bisect_left(bounds, value)] += 1
         cells[-1] += value
+
+    def fill(self, name: str, cells: list[float], *labels: str) -> None:
+        """Says what a histogram stands at that is counted elsewhere: its buckets, the rest, and the sum."""
+        self._histograms[name][labels] = cells
 
     def snapshot(self) -> Snapshot:
         """All of it as it stands now; may be called from another thread."""
@@ -56,11 +61,11 @@ class Metrics:
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """The sum of what several workers counted; a delay is the largest."""
+    """The sum of what several workers counted; of some gauges the largest."""
     found: Snapshot = {}
     for snapshot in snapshots:
         for name, by_labels in snapshot.items():
-            into = found.setdefault(name, {})
+            into, worst = found.setdefault(name, {}), METRICS[name].worst
             for labels, value in by_labels.items():
                 known = into.get(labels)
                 if known is None:
@@ -70,7 +75,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
                     into[labels] = [a + b for a, b in zip(known, value, strict=True)]
                 else:
                     assert not isinstance(known, list)
-                    into[labels] = max(known, value) if name == "pointsman_delay_seconds" else known + value
+                    into[labels] = max(known, value) if worst else known + value
     return found
 
 
@@ -109,7 +114,7 @@ def expose(snapshot: Snapshot) -> str:
 
 def _histogram(name: str, labels: Mapping[str, str], cells: list[float]) -> list[str]:
     lines, count = [], 0.0
-    for bound, cell in zip([*LATENCY_BOUNDS, "+Inf"], cells[:-1], strict=True):
+    for bound, cell in zip([*METRICS[name].bounds, "+Inf"], cells[:-1], strict=True):
         count += cell
         lines.append(f"{name}_bucket{_labels({**labels, 'le': str(bound)})} {_number(count)}")
     return [

@@ -77,7 +77,17 @@ def serve(
         )
         consumer = _consumer(document, settings, client, number, trouble)
         headers = headers_for(document.write.headers)
-        Worker(host, writer, document.source.topics, consumer, pace, link, metrics, headers).run()
+        Worker(
+            host,
+            writer,
+            document.source.topics,
+            consumer,
+            pace,
+            link,
+            metrics,
+            headers,
+            count=host.count_requests,
+        ).run()
     finally:
         host.close()
 
