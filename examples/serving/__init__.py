@@ -1,0 +1,1 @@
+"""Five kinds of model servers behind one pipeline, killed and started again while events flow."""
