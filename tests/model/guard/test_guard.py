@@ -488,6 +488,18 @@ def test_who_waits_for_an_endpoint_goes_before_who_waits_for_its_own_model(bench
     assert (busy.times, other.times) == ([0.0, 2.0, 3.0], [1.0])
 
 
+def test_what_waits_behind_other_models_is_refused_when_its_breaker_opens(bench: Bench) -> None:
+    """Also where its turn at the endpoint would not have come yet."""
+    shared = Gate(limits=Limits(concurrency=1))
+    bench.add(bench.guard(Scripted(echo, takes=1.0), terms(5.0, shared=shared), "other"), range(5))
+    keys = BreakerKeys(calls=1)
+    down = bench.guard(Scripted(fails(ModelRefused("x"))), terms(breaker=keys, shared=shared))
+    tickets = bench.add(down, range(3))
+    bench.pass_(2.001)
+    assert [ticket.claimed for ticket in tickets] == [True] * 3
+    assert down.numbers().refused == 2
+
+
 def test_a_rate_holds_for_an_endpoint(bench: Bench) -> None:
     """Ten requests a second begin in all, whichever model they are of."""
     shared = Gate(limits=Limits(rate=10.0))
