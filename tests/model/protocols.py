@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.rest.subjects import SUBJECTS
+from model.grpc.subjects import SUBJECTS as GRPC
+from model.rest.subjects import SUBJECTS as REST
 from pointsman.model.testing import table
-from servers import kserve, mlflow, mlserver
+from servers import kserve, mlflow, mlserver, pythie
 
 __all__ = ["PAGE", "page"]
 
@@ -50,13 +51,15 @@ SERVERS = [
     (mlserver.REQUIREMENTS, "`open_inference` by REST and gRPC"),
     (kserve.REQUIREMENTS, "`kserve`, `open_inference` by REST and gRPC"),
     (mlflow.REQUIREMENTS, "`mlflow` as a table and as `inputs`"),
+    (pythie.REQUIREMENTS, "`tensorflow_serving` by gRPC"),
 ]
 
 
 def page() -> str:
     """The page's text."""
+    subjects = [subject for subject, _ in (*REST.values(), *GRPC.values())]
     servers = "".join(f"| {' '.join(names)} | {what} |\n" for names, what in SERVERS)
-    return HEAD + table([subject for subject, _ in SUBJECTS.values()]) + REAL + servers + STAND_INS
+    return HEAD + table(sorted(subjects, key=lambda one: one.name)) + REAL + servers + STAND_INS
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import chain
 from typing import Any, Final
 
@@ -234,7 +235,8 @@ class Feeds:
             for name in of:
                 if name not in inputs:
                     text = f"tensor '{tensor_name}' holds '{name}', which is not an input"
-                    hint = f"inputs are {', '.join(names)}"
+                    near = get_close_matches(name, names, 1)
+                    hint = f"did you mean '{near[0]}'?" if near else f"inputs are {', '.join(names)}"
                     raise Misfit("E402", text, hint, ("tensors", tensor_name))
             used.update(of)
             feeds.append(_feed(tensor_name, keys, of, names, inputs, scalar, open_dtype))
