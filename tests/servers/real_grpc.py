@@ -12,8 +12,8 @@ from model.rest.subjects import AB, NO_METADATA, ROWS, SCORES, Common, cel, open
 from pointsman.base.errors import ModelError, ModelInternal, ModelRefused
 from pointsman.model.mapping import TensorKeys
 from pointsman.model.remote import Ask, Health, RemoteModel
-from pointsman.model.testing import Behaviour, Subject, behaviours_of, check
-from servers import pythie
+from pointsman.model.testing import Behaviour, Case, Subject, behaviours_of, check
+from servers import pythie, triton
 from servers.process import Server
 from servers.real import at
 
@@ -89,3 +89,79 @@ def test_a_method_that_is_not_there_is_refused(at_pythie: Server) -> None:
 
     with pytest.raises(ModelRefused, match="UNIMPLEMENTED"):
         asyncio.run(health())
+
+
+@pytest.fixture(scope="module")
+def at_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running Triton."""
+    if not triton.PYTHON.exists():
+        pytest.skip(f"Triton needs {triton.PYTHON}")
+    with triton.serve(tmp_path_factory.mktemp("triton")) as server:
+        yield server
+
+
+X = {"x": TensorKeys(of=["a", "b"], dtype="float64")}
+ECHOED = {
+    "float16": [0.5, -2.0],
+    "float32": [1.5],
+    "int8": [127, 0],
+    "uint64": [2**64 - 1],
+    "bool": [True, False],
+}
+
+
+def _triton(**own: Any) -> Subject:
+    """The model of two numbers, and one for each type of element that gives back."""
+    cases = [
+        Case(
+            dtype,
+            opener(
+                "open_inference",
+                Common({"x": cel("event.x")}, model=f"echo-{dtype}"),
+                tensors={"x": TensorKeys(dtype=dtype, shape=[len(value)])},
+                **own,
+            ),
+            (value,),
+            {"x": value},
+        )
+        for dtype, value in {**ECHOED, "string": ["é\n"]}.items()
+    ]
+    return Subject(
+        "open_inference",
+        opener("open_inference", Common(AB, model="linear"), tensors=X, **own),
+        ROWS,
+        [{"score": [score]} for score in SCORES],
+        bad=("much", 1.0),
+        version="3",
+        dtypes=cases,
+    )
+
+
+TRITON = [("grpc", "typed", _triton()), ("grpc", "raw", _triton(raw=True)), ("rest", "json", _triton())]
+AT_TRITON = [
+    (how, subject, one)
+    for how, _, subject in TRITON
+    for one in behaviours_of(subject, frozenset(("metadata",)))
+    if (how, one.name) != ("rest", "dtypes")  # 16-bit floats have no JSON there
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "subject", "behaviour"),
+    AT_TRITON,
+    ids=[f"{how}-{n}-{one}" for n, (how, _, one) in enumerate(AT_TRITON)],
+)
+def test_triton(how: str, subject: Subject, behaviour: Behaviour, at_triton: Server) -> None:
+    """Triton, which answers raw whatever it is asked in, shows the behaviours of the suite."""
+    asyncio.run(check(behaviour, subject, lambda: at(getattr(at_triton, how))))
+
+
+@pytest.mark.parametrize(
+    ("model", "failure"), [("nobody", ModelRefused), ("raising", ModelInternal)], ids=["unknown", "raising"]
+)
+def test_what_triton_fails_at(model: str, failure: type[ModelError], at_triton: Server) -> None:
+    """Its statuses have the classes of what they mean."""
+    found = asked(
+        opening("open_inference", at_triton.grpc, None, Common(AB, model=model), tensors=X), (1.0, 2.0)
+    )
+    assert isinstance(found, failure), found
