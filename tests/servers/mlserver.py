@@ -61,6 +61,14 @@ MODELS = {
     "raising": ("runtime.Raising", {}),
 }
 
+SAID = {
+    "linear": {
+        "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 2]}],
+        "outputs": [{"name": "predict", "datatype": "FP64", "shape": [-1, 1]}],
+    }
+}
+"""What a model's metadata declares."""
+
 
 @contextlib.contextmanager
 def serve(folder: Path, rest_port: int = 0, grpc_port: int = 0) -> Iterator[Server]:
@@ -85,7 +93,12 @@ def serve(folder: Path, rest_port: int = 0, grpc_port: int = 0) -> Iterator[Serv
     (folder / "runtime.py").write_text(RUNTIME)
     for name, (implementation, parameters) in MODELS.items():
         (folder / name).mkdir(exist_ok=True)
-        model = {"name": name, "implementation": implementation, "parameters": parameters}
+        model = {
+            "name": name,
+            "implementation": implementation,
+            "parameters": parameters,
+            **SAID.get(name, {}),
+        }
         (folder / name / "model-settings.json").write_text(json.dumps(model))
     if not (folder / "linear" / "model.joblib").exists():
         subprocess.run([python, "-c", TRAIN], cwd=folder / "linear", check=True)

@@ -216,6 +216,33 @@ def test_a_tensor_of_another_name_is_told_by_health(at_kserve: Server) -> None:
     assert "nobody" in health.why
 
 
+@pytest.mark.parametrize("how", ["rest", "grpc"])
+def test_metadata_is_compared_with_the_mapping(at_mlserver: Server, how: str) -> None:
+    """What a real server declares is read, and a tensor of another name, dtype or shape is told."""
+    address = getattr(at_mlserver, how)
+
+    async def asked(tensors: dict[str, TensorKeys]) -> tuple[Any, list[str]]:
+        model = opening("open_inference", address, None, Common(AB, model="linear"), tensors=tensors)
+        try:
+            health = await model.health()
+            return health, [str(one) for one in model.feeds.compare(health.inputs)]
+        finally:
+            await model.close()
+
+    health, found = asyncio.run(asked(X))
+    assert health.ready
+    assert health.inputs == {"x": ("FP64", (-1, 2))}
+    assert found == []
+    _, found = asyncio.run(asked({"y": TensorKeys(of=["a", "b"])}))
+    assert len(found) == 2
+    _, found = asyncio.run(asked({"x": TensorKeys(of=["a"], dtype="float32", shape=[3])}))
+    assert [one.partition(" is ")[2] for one in found] == [
+        "float32, the server expects FP64",
+        "[any, 3], the server expects [any, 2]",
+        "given as float64, the server expects x",
+    ]
+
+
 SERVES: list[tuple[Callable[..., Any], str, Subject]] = [
     (mlserver.serve, "rest", V2_MLSERVER),
     (mlserver.serve, "grpc", V2_MLSERVER),
