@@ -41,7 +41,7 @@ conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 bench: $(STAMP) ## benchmarks against hand-written loops, as ratios
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-example: $(STAMP) ## run an example end to end (NAME=payments or flights)
+example: $(STAMP) ## run an example end to end (NAME=payments, flights or serving)
 	@$(BIN)/python -m examples.$(or $(NAME),payments).run
 
 generate: $(STAMP) ## write the JSON Schemas and the reference page anew

@@ -63,6 +63,7 @@ class Deliveries:
             self._thread.join()
         if self._producer.flush(30):
             raise SystemExit("Kafka did not take all deliveries")
+        del self._producer  # it would miss Kafka once that is gone
 
 
 class Decisions:
