@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from model.grpc.subjects import SUBJECTS as GRPC
+from model.kafka.subjects import SUBJECTS as KAFKA_REST
 from model.rest.subjects import SUBJECTS as REST
 from pointsman.model.testing import table
-from servers import kserve, mlflow, mlserver, pythie
+from servers import kserve, mlflow, mlserver, pythie, triton
 
 __all__ = ["PAGE", "page"]
 
@@ -44,20 +45,22 @@ refuses an input, raises, lacks a model or a version, goes away and comes back.
 
 STAND_INS = """
 What no package registry serves is tested against a stand-in that was written from the public documentation
-alone: TensorFlow Serving's REST API (row and column format), and OpenAI's API.
+alone: TensorFlow Serving's REST API (row and column format), OpenAI's API, and a Kafka REST proxy (v2 and
+v3).
 """
 
 SERVERS = [
     (mlserver.REQUIREMENTS, "`open_inference` by REST and gRPC"),
     (kserve.REQUIREMENTS, "`kserve`, `open_inference` by REST and gRPC"),
     (mlflow.REQUIREMENTS, "`mlflow` as a table and as `inputs`"),
+    (triton.REQUIREMENTS, "`open_inference` by REST and gRPC, typed and raw"),
     (pythie.REQUIREMENTS, "`tensorflow_serving` by gRPC"),
 ]
 
 
 def page() -> str:
     """The page's text."""
-    subjects = [subject for subject, _ in (*REST.values(), *GRPC.values())]
+    subjects = [subject for subject, _ in (*REST.values(), *GRPC.values(), *KAFKA_REST.values())]
     servers = "".join(f"| {' '.join(names)} | {what} |\n" for names, what in SERVERS)
     return HEAD + table(sorted(subjects, key=lambda one: one.name)) + REAL + servers + STAND_INS
 

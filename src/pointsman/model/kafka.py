@@ -119,9 +119,9 @@ class KafkaModel:
             Misfit: Requests and replies are one topic, or an endpoint is named.
         """
         if endpoint is not None:
-            raise Misfit("E441", "a model behind a topic has no endpoint", "give properties", ("endpoint",))
+            raise Misfit("E205", "a model behind a topic has no endpoint", "give properties", ("endpoint",))
         if config.reply == config.kafka:
-            raise Misfit("E441", "requests and replies are the same topic", "name two topics", ("reply",))
+            raise Misfit("E205", "requests and replies are the same topic", "name two topics", ("reply",))
         return cls(config, None if common.inputs is None else tuple(common.inputs), common)
 
     def connect(self, kafka: Mapping[str, Any]) -> None:

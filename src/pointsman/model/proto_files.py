@@ -61,11 +61,11 @@ def method_of(path: Path, name: str, folder: Path) -> tuple[Method, Any, Any]:
     }
     if name not in known:
         listed = ", ".join(sorted(known)) or "no service"
-        raise Misfit("E422", f"{path.name} has no method '{name}'", f"it has {listed}", ("method",))
+        raise Misfit("E443", f"{path.name} has no method '{name}'", f"it has {listed}", ("method",))
     method = known[name]
     if method.client_streaming or method.server_streaming:
         text = f"'{name}' streams; one request has to give one reply"
-        raise Misfit("E422", text, "name a unary method", ("method",))
+        raise Misfit("E443", text, "name a unary method", ("method",))
     get = message_factory.GetMessageClass
     kinds = get(method.input_type), get(method.output_type)
     kinds[0].pointsman_pool = pool  # descriptors do not keep their pool alive
@@ -84,7 +84,7 @@ def _pool(path: Path, folder: Path) -> tuple[Any, list[Any]]:
         files = {}
     if not files:
         hint = "make it with protoc --include_imports --descriptor_set_out, or name the .proto file"
-        raise Misfit("E422", f"{path.name} is not a descriptor set", hint, ("proto",))
+        raise Misfit("E443", f"{path.name} is not a descriptor set", hint, ("proto",))
     pool = descriptor_pool.DescriptorPool()
     added: set[str] = set()
 
@@ -95,13 +95,13 @@ def _pool(path: Path, folder: Path) -> tuple[Any, list[Any]]:
         file = files.get(name) or _well_known(name)
         if file is None:
             hint = "make it with protoc --include_imports"
-            raise Misfit("E422", f"{path.name} lacks '{name}', which it imports", hint, ("proto",))
+            raise Misfit("E443", f"{path.name} lacks '{name}', which it imports", hint, ("proto",))
         for imported in file.dependency:
             add(imported)
         try:
             pool.AddSerializedFile(file.SerializeToString())
         except TypeError as error:
-            raise Misfit("E422", f"{path.name}: {error}", "make it anew", ("proto",)) from None
+            raise Misfit("E443", f"{path.name}: {error}", "make it anew", ("proto",)) from None
 
     for name in files:
         add(name)
@@ -126,7 +126,7 @@ def _compiled(path: Path, folder: Path) -> bytes:
         if done.returncode == 0:
             return out.read_bytes()
     said = next((line for line in done.stderr.splitlines() if "warning" not in line), "it does not compile")
-    raise Misfit("E422", said.removeprefix(f"{path.parent}/"), "", ("proto",))
+    raise Misfit("E443", said.removeprefix(f"{path.parent}/"), "", ("proto",))
 
 
 def _well_known(name: str) -> Any:

@@ -167,6 +167,12 @@ NAMED: Final[dict[str, Code]] = {
         'endpoints:\n  scoring: {open_inference: "http://localhost:8080", auth: {bearer: "${TOKEN:-t}"}}\n'
         "models:\n  remote: {endpoint: scoring, inputs: {amount: amount}}",
     ),
+    "E443": Code(
+        "a method that cannot be called",
+        "The .proto file does not compile, the descriptor set is none, or it has no such method that takes "
+        "one message and gives one.",
+        "Do what the message says; methods are written `package.Service/Method`.",
+    ),
     "E501": Code(
         "an endpoint that cannot be asked",
         "`check --live` could not reach the server, or it refused the connection or the credentials.",

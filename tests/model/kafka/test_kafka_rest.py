@@ -11,40 +11,26 @@ import pytest
 from kafka import Kafka, TopicFactory
 from model.faults import FaultyServer, faulty
 from model.kafka.proxy import CLUSTER, Proxy
-from model.rest.subjects import AB, Common, opener, opening
+from model.kafka.subjects import ROWS, SUBJECTS
+from model.rest.subjects import AB, Common, opening
 from pointsman.base.errors import InvalidInput, ModelInternal, ModelRefused
 from pointsman.model.base import DISPATCHED
 from pointsman.model.remote import Ask, Health
-from pointsman.model.testing import BEHAVIOURS, Behaviour, Subject, behaviours_of, check
+from pointsman.model.testing import BEHAVIOURS, Behaviour, behaviours_of, check
 
-NO_ID = "The protocol has no id in its replies; a connection carries one request at a time."
-ONE_ROW = "With v3, a request carries one record."
-NO_ANSWER = "Nobody answers: there is no version, no metadata and no tensor."
-LACKS = {"wrong id": NO_ID, "version": NO_ANSWER, "metadata": NO_ANSWER, "dtypes": NO_ANSWER}
-ROWS = [(1.0, 2.0), (3.0, 4.0), (0.5, 0.25)]
-SUBJECTS = {
-    api: Subject(
-        f"kafka_rest ({api})",
-        opener("kafka_rest", Common(AB), topic="requests", api=api),
-        ROWS,
-        [DISPATCHED] * 3,
-        bad=("\ud800", 1.0),
-        lacks=LACKS if api == "v2" else {**LACKS, "batch": ONE_ROW, "wrong length": ONE_ROW},
-    )
-    for api in ("v2", "v3")
-}
-PAIRS = [(api, one) for api, subject in SUBJECTS.items() for one in behaviours_of(subject)]
+PAIRS = [(api, one) for api, (subject, _) in SUBJECTS.items() for one in behaviours_of(subject)]
 
 
 @pytest.mark.parametrize(("api", "behaviour"), PAIRS, ids=[f"{api}-{one}" for api, one in PAIRS])
 def test_behaviour(api: str, behaviour: Behaviour) -> None:
     """It has every behaviour of the conformance suite that it does not say it lacks."""
-    asyncio.run(check(behaviour, SUBJECTS[api], lambda: faulty(Proxy().speaker)))
+    subject, stand = SUBJECTS[api]
+    asyncio.run(check(behaviour, subject, stand))
 
 
 def test_what_is_lacking_is_a_behaviour() -> None:
     """A reason is given only for what the suite knows."""
-    assert set(SUBJECTS["v3"].lacks) <= set(BEHAVIOURS)
+    assert {name for subject, _ in SUBJECTS.values() for name in subject.lacks} <= set(BEHAVIOURS)
 
 
 def asked(proxy: Proxy, rows: list[Any], common: Common | None = None, **own: Any) -> Any:
