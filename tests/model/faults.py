@@ -36,6 +36,7 @@ class FaultyServer:
         self.failures: Mapping[str, tuple[str, ...]] = FAILURES
         self.fault = ""
         self.connections = 0
+        self.elsewhere = "http://127.0.0.1:1/"
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self._speaker = speaker
         self._writers: set[asyncio.StreamWriter] = set()
@@ -124,7 +125,7 @@ class FaultyServer:
             return 400, "application/json", json.dumps(said).encode(), []
         if fault.startswith("status "):
             status = int(fault.split()[1])
-            more = ["Retry-After: 7", "Location: http://127.0.0.1:1/elsewhere"]
+            more = ["Retry-After: 7", f"Location: {self.elsewhere}"]
             return status, "application/json", b'{"error": "so it is"}', more
         try:
             said = json.loads(body) if body else None

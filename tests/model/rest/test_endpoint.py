@@ -299,3 +299,20 @@ def test_models_of_one_endpoint_share_its_connections() -> None:
             await server.left()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_credentials_are_not_carried_elsewhere(status: int) -> None:
+    """A server that sends us elsewhere is refused; nobody else sees the request."""
+
+    async def run() -> None:
+        async with faulty(speakers.kserve) as server, faulty(speakers.kserve) as other:
+            model = v1(server.address, EndpointKeys(auth=AuthKeys(bearer=Hidden(SECRET))))
+            server.elsewhere = f"{other.address}/v1/models/linear:predict"
+            server.misbehave(f"status {status}")
+            with pytest.raises(ModelRefused, match="elsewhere"):
+                await model.request(ROWS[:1], ASK)
+            assert other.requests == []
+            await model.close()
+
+    asyncio.run(run())
