@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +15,14 @@ from model.faults import faulty
 from model.grpc.certificates import Authority
 from model.rest import speakers
 from model.rest.subjects import AB, ROWS, SCORES, Common, opening
-from pointsman.base.errors import Misfit, ModelError, ModelOverloaded, ModelRefused, ModelTimeout
+from pointsman.base.errors import (
+    Misfit,
+    MissingExtra,
+    ModelError,
+    ModelOverloaded,
+    ModelRefused,
+    ModelTimeout,
+)
 from pointsman.base.secret import Hidden
 from pointsman.model.auth import ApiKeyKeys, AuthKeys, BasicKeys, OAuth2Keys
 from pointsman.model.endpoint import Endpoint, EndpointKeys, TlsKeys
@@ -316,3 +324,23 @@ def test_credentials_are_not_carried_elsewhere(status: int) -> None:
             await model.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("package", ["aiohttp", "numpy"])
+def test_a_missing_package_is_named_with_its_install_line(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening a model tells which extra brings what it needs, before any event."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=r"pip install 'pointsman\[http\]'"):
+        v1("http://localhost:8080")
+
+
+def test_a_secret_shows_in_no_repr() -> None:
+    """Keys, endpoints and models can be logged."""
+    keys = EndpointKeys(auth=AuthKeys(oauth2=OAuth2Keys(
+        token_url="http://localhost/token", client_id="us", client_secret=Hidden(SECRET)
+    )), tls=TlsKeys(password=Hidden(SECRET)))  # fmt: skip
+    endpoint = Endpoint("e", "https://localhost", keys)
+    shown = repr([keys, keys.auth, keys.tls, endpoint, endpoint.auth, vars(endpoint), vars(endpoint.auth)])
+    assert SECRET not in shown
