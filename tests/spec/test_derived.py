@@ -250,6 +250,7 @@ def test_a_request_fits_its_schema() -> None:
         "deadline": 1760000000350,
         "plan": ["fraud-model-v2", "fraud-model-v1"],
         "policy": "17@9f2c41d0",
+        "origin": {"timestamp": 1760000000000, "headers": [["trace", "t"]], "value": {"base64": "/w=="}},
     }
     schema.validate(request)
     schema.validate({**request, "deadline": None, "key": None})

@@ -10,6 +10,7 @@ DECISION_REASONS: Final = {
     "rule": "the route's condition was true",
     "default": "the route has no condition",
     "on_error": "the route's condition erred and its on_error is match",
+    "overload": "more events than limits.max_lag waited in the log, so its model answers whatever was picked",
 }
 
 DEAD_LETTER_REASONS: Final = {

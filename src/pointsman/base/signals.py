@@ -67,6 +67,13 @@ METRICS: Final = _metrics(
         "pointsman_decision_bytes_total", "counter", "bytes", "Bytes of the decision records handed to Kafka."
     ),
     Metric(
+        "pointsman_requests_total",
+        "counter",
+        "records",
+        "Requests that a router handed to Kafka, by the first model of their plan.",
+        ("model",),
+    ),
+    Metric(
         "pointsman_dead_letters_total",
         "counter",
         "records",
@@ -232,6 +239,18 @@ METRICS: Final = _metrics(
     Metric("pointsman_in_flight_events", "gauge", "events", "Events taken and not finished."),
     Metric("pointsman_in_flight_bytes", "gauge", "bytes", "Bytes of events taken and not finished."),
     Metric("pointsman_partitions", "gauge", "partitions", "Partitions assigned."),
+    Metric(
+        "pointsman_overloaded_workers",
+        "gauge",
+        "workers",
+        "Workers for which more events wait in the log than limits.max_lag wants.",
+    ),
+    Metric(
+        "pointsman_held_partitions",
+        "gauge",
+        "partitions",
+        "Partitions of requests that wait for a policy version which the dispatcher does not have.",
+    ),
     Metric("pointsman_workers", "gauge", "workers", "Workers that run."),
 )
 
@@ -241,7 +260,7 @@ def _logs(*found: Log) -> dict[str, Log]:
 
 
 LOGS: Final = _logs(
-    Log("started", "info", "A run began.", ("pipeline", "policy", "topics", "group", "workers")),
+    Log("started", "info", "A run began.", ("pipeline", "policy", "role", "topics", "group", "workers")),
     Log(
         "progress",
         "info",
@@ -269,6 +288,25 @@ LOGS: Final = _logs(
         ("in_flight", "bytes", "worker"),
     ),
     Log("resumed", "info", "Consuming goes on.", ("in_flight", "bytes", "worker")),
+    Log(
+        "overloaded",
+        "warning",
+        "More events wait in the log than limits.max_lag wants; `then` says what is done about it.",
+        ("lag", "limit", "then", "worker"),
+    ),
+    Log("caught_up", "info", "Fewer events wait than half of limits.max_lag.", ("lag", "limit", "worker")),
+    Log(
+        "policy_missing",
+        "warning",
+        "Requests wait for a policy version that this dispatcher does not have; others go on.",
+        ("wanted", "policy", "partitions", "worker"),
+    ),
+    Log(
+        "policy_taken",
+        "info",
+        "The document was replaced by the version that requests wait for.",
+        ("policy", "worker"),
+    ),
     Log("table_reloaded", "info", "A table's file changed and was read again.", ("table", "rows", "worker")),
     Log(
         "table_note",

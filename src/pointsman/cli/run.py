@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from pointsman.runner.native import Summary
 
 __all__ = ["run"]
+
+
+class Role(StrEnum):
+    """What a run does."""
+
+    all = "all"
+    route = "route"
+    dispatch = "dispatch"
 
 
 def run(
@@ -53,6 +62,14 @@ def run(
     instance: Annotated[
         str | None, typer.Option(help="Names this deployment among several; the host's name by default.")
     ] = None,
+    role: Annotated[
+        Role,
+        typer.Option(help="all; route decides and writes requests; dispatch reads those and calls models."),
+    ] = Role.all,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A model to dispatch to; may be given several times."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decides events: enriches them, picks a model for each, calls it, writes the decision.
@@ -68,11 +85,19 @@ def run(
 
       pointsman run --from 2026-01-31T12:00:00Z --until-idle 5
 
+      pointsman run --role dispatch --model fraud-model-v2 --workers 2
+
       pointsman run --events events.jsonl > decisions.jsonl
     """
     path = existing(pipeline)
+    models = tuple(dict.fromkeys(model or ()))
+    if bool(models) != (role is Role.dispatch):
+        raise UsageError("--role dispatch and --model NAME go together: which model to dispatch to")
     if events is not None:
-        _refuse_with_events(begin=begin, until_idle=until_idle, metrics_port=metrics_port, workers=workers)
+        split = None if role is Role.all else role
+        _refuse_with_events(
+            begin=begin, until_idle=until_idle, metrics_port=metrics_port, workers=workers, role=split
+        )
         _run_file(path, overlay, events, max_events)
         return
     from pointsman.runner.native import run as run_native
@@ -90,6 +115,8 @@ def run(
         instance=instance or socket.gethostname(),
         metrics_port=metrics_port,
         as_json=as_json,
+        role=role.value,
+        models=models,
     )
     calm_collector()
     watch = not as_json and is_terminal(sys.stdout) and is_terminal(sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pointsman.base.errors import EvalError
@@ -11,7 +12,7 @@ from pointsman.codec.base import codecs
 from pointsman.engine.codegen import Code, Slots
 from pointsman.engine.generate import generate
 from pointsman.engine.parts import Parts
-from pointsman.engine.policy import Constant, Groups, ModelPlan, Policy, RoutePlan, encode
+from pointsman.engine.policy import Constant, Groups, Instead, ModelPlan, Policy, RoutePlan, encode
 from pointsman.engine.project import hider, projector
 from pointsman.enrich.base import Enricher, enrichers
 from pointsman.spec.document import Document, ModelSpec, Route
@@ -28,6 +29,8 @@ def build(
     versions: Mapping[str, str | None] | None = None,
     conditions: Mapping[str, Condition] | None = None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+    *,
+    answers: bool = True,
 ) -> Policy:
     """Compiles a document.
 
@@ -36,6 +39,8 @@ def build(
         versions: What each opened model says of its version; a document's `version` wins.
         conditions: The loaded Python conditions, by their name in the document.
         wrap: What stands in for each route's strategy, for tests that fix a pick.
+        answers: Whether models are called with what was decided. Else, for a router, records carry the event
+            whole, whatever `write` says, and models' inputs are left out.
 
     Returns:
         The policy; the same document gives the same decisions wherever it runs.
@@ -62,10 +67,15 @@ def build(
         tables=tables,
         decoder=decoder,
         max_bytes=doc.limits.bytes,
-        project=projector(doc.write.event, doc.write.redact, decoder),
+        project=projector(doc.write.event, doc.write.redact, decoder) if answers else None,
         code=Code(slots),
+        answers=answers,
     )
     source, function = generate(parts)
+    overloaded = None
+    if doc.limits.max_lag is not None and doc.limits.max_lag.then is not None:
+        instead = Instead(doc.limits.max_lag.then, routes, groups, doc.policy)
+        _, overloaded = generate(replace(parts, code=Code(slots), instead=instead))
     return Policy(
         version=doc.policy,
         pipeline=doc.pipeline,
@@ -77,6 +87,7 @@ def build(
         unmatched=doc.unmatched,
         headers=tuple(doc.write.headers),
         decide=function,
+        overloaded=overloaded,
         source=source,
         decoder=decoder,
         hide=hider(doc.write.redact, decoder) if doc.write.redact else None,

@@ -212,19 +212,20 @@ class Decided:
         return self.dead.pop()[1]
 
 
-def decide(batch: Batch, tables: Tables, policy: Policy) -> Decided:
+def decide(batch: Batch, tables: Tables, policy: Policy, *, overload: bool = False) -> Decided:
     """Decodes, enriches and routes `batch` in order and chooses models; nothing here waits.
 
     Args:
         batch: Records in partition order.
         tables: The rows of every table as they stand now.
         policy: The version in force.
+        overload: Whether the model of `limits.max_lag` answers, whatever was picked; the policy has one.
 
     Returns:
         What became of each event, with one call for each chosen model. An event ends in `values` (after
         `finish`), in `dead`, or is counted in `skipped`.
     """
     out = Decided(batch, policy)
-    policy.decide(batch, out, tables)
+    (policy.overloaded if overload and policy.overloaded else policy.decide)(batch, out, tables)
     out.calls = [call for call in out._calls if call.indices]
     return out

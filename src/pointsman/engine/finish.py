@@ -14,7 +14,7 @@ from pointsman.engine.policy import Constant, ModelPlan, encode
 from pointsman.engine.support import input_error, text_of
 from pointsman.model.base import DISPATCHED, Costed, Row
 
-__all__ = ["Attempts", "finish"]
+__all__ = ["Attempts", "finish", "row_of"]
 
 Attempts = Callable[[int], Sequence[dict[str, Any]]]
 """The attempts that a row took part in, as in `result.attempts`."""
@@ -173,7 +173,7 @@ class _Told:
         call.indices.append(index)
         call.heads.append(head)
         call.kept.append(kept)
-        call.rows.append(_row(model, kept.names, head, self.decided.keys[index]))
+        call.rows.append(row_of(model, kept.names, head, self.decided.keys[index]))
 
     def _bury(self, place: int, reason: str, message: str, history: list[dict[str, Any]]) -> None:
         index, ident = self.call.indices[place], _record_of(self.call.heads[place] + b"0}").id
@@ -188,7 +188,9 @@ class _Head(msgspec.Struct):
 _record_of = msgspec.json.Decoder(_Head).decode
 
 
-def _row(model: ModelPlan, names: dict[str, Any], head: bytes, key: str | bytes | None) -> Row | InvalidInput:
+def row_of(
+    model: ModelPlan, names: dict[str, Any], head: bytes, key: str | bytes | None
+) -> Row | InvalidInput:
     """What a model that stands in is given of an event."""
     if model.inputs is None:
         record = _record_of(head + b"0}")

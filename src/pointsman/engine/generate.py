@@ -70,6 +70,8 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
                 _names(parts)
                 _enrich(parts)
                 write_routes(parts)
+                if parts.instead is not None:
+                    _instead(parts)
                 _record(parts)
             with write.block("except RecordError as x:"):
                 write("out.reject(batch, i, x)")
@@ -102,7 +104,7 @@ def _prologue(parts: Parts) -> None:
             f"index{n}, rows{n} = call{n}.indices.append, call{n}.rows.append",
             f"heads{n} = call{n}.heads.append",
         )
-        if group.keeps:
+        if group.keeps or not parts.answers:
             code.write(f"keep{n} = call{n}.kept.append")
 
 
@@ -182,6 +184,16 @@ def _enrich(parts: Parts) -> None:
     code.bind("Metadata", struct)
 
 
+def _instead(parts: Parts) -> None:
+    """The lane that stands for the one that was taken, while too much waits in the log."""
+    code, write = parts.code, parts.code.write
+    code.bind("instead", parts.instead)
+    write("lane = instead.get(id(lane)) or instead.add(lane)")
+    if any(route.strategy.sticky for route in parts.routes):
+        with write.block("if lane.reason == 'overload':"):
+            write("unit = None")
+
+
 def _record(parts: Parts) -> None:
     """The head of the decision record, and the event's place in its model's call."""
     code, write = parts.code, parts.code.write
@@ -219,7 +231,9 @@ def _rows(parts: Parts) -> None:
     for group in parts.groups:
         n, model = group.number, group.model
         with write.block(f"{'if' if n == 0 else 'elif'} number == {n}:"):
-            if model.inputs is None:
+            if not parts.answers:
+                write("row = None")
+            elif model.inputs is None:
                 write(f"row = {parts.enriched()}")
             else:
                 inlines = [code.inline(program) for _, program in model.inputs]
@@ -227,6 +241,8 @@ def _rows(parts: Parts) -> None:
                 exact = "row = (" + "".join(f"{x.exact or x.fast}, " for x in inlines) + ")"
                 failed = [f"row = input_error({model.name!r}, x)"]
                 write(*code.guarded(fast, exact if any(x.exact for x in inlines) else None, failed))
-            if group.keeps:
+            if not parts.answers:
+                write(f"keep{n}(Kept(lane, {{}}))")
+            elif group.keeps:
                 write(f"keep{n}(Kept(lane, {parts.context()}))")
             write(f"index{n}(i)", f"rows{n}(row)", f"heads{n}(head)")

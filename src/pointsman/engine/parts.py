@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pointsman.cel.program import Program
 from pointsman.codec.base import EventDecoder
 from pointsman.engine.codegen import Code
-from pointsman.engine.policy import Groups, Lanes, RoutePlan
+from pointsman.engine.policy import Groups, Instead, Lanes, RoutePlan
 from pointsman.enrich.base import Enricher
 
 __all__ = ["Parts"]
@@ -25,6 +25,9 @@ class Parts:
         max_bytes: The largest value that is taken.
         project: What records carry of an event; None: the value as it came.
         code: The function being written.
+        answers: Whether models are called with what was decided; else their inputs are left out, and every
+            event's lane is kept.
+        instead: What stands for the lane that an event would take; None: that lane.
     """
 
     id: Program | None
@@ -39,6 +42,8 @@ class Parts:
     max_bytes: int
     project: Callable[[bytes], bytes] | None
     code: Code
+    answers: bool = True
+    instead: Instead | None = None
 
     def lanes(self, route: RoutePlan, reason: str) -> Lanes:
         """The lanes of `route` for `reason`."""

@@ -14,7 +14,18 @@ from pointsman.codec.base import EventDecoder
 from pointsman.enrich.base import Enricher
 from pointsman.strategy.base import Choice, Strategy
 
-__all__ = ["Constant", "Group", "Groups", "Lane", "Lanes", "ModelPlan", "Policy", "RoutePlan", "encode"]
+__all__ = [
+    "Constant",
+    "Group",
+    "Groups",
+    "Instead",
+    "Lane",
+    "Lanes",
+    "ModelPlan",
+    "Policy",
+    "RoutePlan",
+    "encode",
+]
 
 encode = msgspec.json.Encoder(enc_hook=to_json).encode
 """Any CEL value or model reply as JSON bytes; NaN and infinities become null."""
@@ -186,6 +197,31 @@ class Lanes(dict[int, Lane]):
         return lane
 
 
+class Instead(dict[int, Lane]):
+    """The lanes while `model` answers whatever was picked, by the lane that an event would have taken.
+
+    Args:
+        groups: They get the model's groups, with every route's deadline.
+    """
+
+    def __init__(self, model: str, routes: Sequence[RoutePlan], groups: Groups, version: str) -> None:
+        super().__init__()
+        for route in routes:
+            groups.of(route, model)
+        self._choice = Choice(model, 1.0)
+        self._given = (groups, version)
+
+    def add(self, lane: Lane) -> Lane:
+        """What stands for `lane`: itself where it always picks the model."""
+        if (lane.choice.model, lane.choice.propensity) == (self._choice.model, 1.0):
+            found = lane
+        else:
+            groups, version = self._given
+            found = Lanes(lane.route, "overload", groups, version).add(self._choice)
+        self[id(lane)] = found
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One version of the routing policy, compiled.
@@ -193,6 +229,7 @@ class Policy:
     Attributes:
         version: Revision number and content hash, as in the records.
         decide: The generated function over a batch; see `engine.codegen`.
+        overloaded: The same while the model of `limits.max_lag` answers; None where there is none.
         source: The generated Python, for people who debug it.
         enrichers: The metadata fields in order.
         headers: The headers of decision records, mostly none.
@@ -209,6 +246,7 @@ class Policy:
     unmatched: str | None
     headers: tuple[str, ...]
     decide: Callable[..., None]
+    overloaded: Callable[..., None] | None
     source: str
     decoder: EventDecoder
     hide: Callable[[bytes | None], bytes | None] | None

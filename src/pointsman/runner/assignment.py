@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -78,9 +78,9 @@ class Assignment:
         if self._ended:
             self._ended.difference_update((m.topic(), m.partition()) for m in messages)
 
-    def at_end(self) -> bool:
-        """Whether nothing is left in any partition."""
-        return self.joined and self.owned.keys() <= self._ended
+    def at_end(self, but: Collection[Place] = ()) -> bool:
+        """Whether nothing is left in any partition, those of `but` aside."""
+        return self.joined and self.owned.keys() - but <= self._ended
 
     # Committing.
 
@@ -131,6 +131,14 @@ class Assignment:
     def count_lag(self, consumer: Consumer) -> None:
         """Sets the gauge of each partition to the events that were not taken yet, as far as that is known."""
         self._metrics.clear("pointsman_lag_events")
+        for (topic, number), lag in self._behind(consumer):
+            self._metrics.set("pointsman_lag_events", lag, topic, str(number))
+
+    def lag(self, consumer: Consumer) -> int:
+        """The events of all partitions that were not taken yet, as far as that is known."""
+        return sum(lag for _, lag in self._behind(consumer))
+
+    def _behind(self, consumer: Consumer) -> Iterator[tuple[Place, int]]:
         for (topic, number), partition in self.owned.items():
             place = TopicPartition(topic, number)
             _, high = consumer.get_watermark_offsets(place, cached=True)
@@ -138,7 +146,7 @@ class Assignment:
             if at is None:
                 at = consumer.position([place])[0].offset
             if high >= 0 and at >= 0:
-                self._metrics.set("pointsman_lag_events", max(0, high - at), topic, str(number))
+                yield (topic, number), max(0, high - at)
 
 
 def names(places: Iterable[TopicPartition]) -> list[str]:

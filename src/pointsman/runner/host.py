@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, InvalidInput, Misfit, ModelOverloaded, SpecError
@@ -43,6 +44,7 @@ class Host:
         document: What is at work.
         policy: The version in force.
         metrics: What is counted.
+        overload: Whether the model of `limits.max_lag` answers, whatever is picked.
     """
 
     def __init__(
@@ -67,10 +69,22 @@ class Host:
         self._tables = tables
         self._rows: dict[str, Mapping[str, Any]] = {name: table.rows for name, table in tables.items()}
         self._closed = threading.Event()
+        self.overload = False
 
     @classmethod
-    def open(cls, document: Document, metrics: Metrics | None = None, clock: Clock | None = None) -> Host:
+    def open(
+        cls,
+        document: Document,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+        *,
+        answering: Collection[str] | None = None,
+    ) -> Self:
         """Opens the models, reads the tables, loads the Python conditions and builds the policy.
+
+        Args:
+            answering: The models to open, where only some are called here; with none, models' inputs are
+                left out and records carry the event whole.
 
         Raises:
             SpecError: Some do not fit what the document says; it carries a finding for each.
@@ -87,8 +101,11 @@ class Host:
                 _gather(findings, document, ("routes", number, "when"), conditions, python, load)
         if findings:
             raise SpecError(findings)
-        models = open_models(document, document.folder)
-        remotes = Remotes(document)
+        called = document
+        if answering is not None:
+            called = replace(document, models={name: document.models[name] for name in answering})
+        models = open_models(called, document.folder)
+        remotes = Remotes(called)
         remotes.open()
         if remotes.findings:
             raise SpecError(remotes.findings)
@@ -96,7 +113,7 @@ class Host:
             raise missing
         versions = {name: model.version for name, model in models.items()}
         versions |= {name: model.version for name, model in remotes.opened.items()}
-        policy = build(document, versions, conditions)
+        policy = build(document, versions, conditions, answers=answering is None or bool(answering))
         timeouts = {name: spec.common.timeout for name, spec in document.models.items()}
         limits, clock = document.limits, clock or SystemClock()
         desk = Desk(clock.monotonic)
@@ -114,7 +131,7 @@ class Host:
 
     def decide(self, batch: Batch) -> Decided:
         """Everything that can be said of a batch before models answer."""
-        decided = decide(batch, self._rows, self.policy)
+        decided = decide(batch, self._rows, self.policy, overload=self.overload)
         count = self.metrics.count
         count("pointsman_batches_total")
         count("pointsman_events_total", len(batch))

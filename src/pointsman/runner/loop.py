@@ -24,6 +24,8 @@ from pointsman.runner.headers import HeadersFor
 from pointsman.runner.link import Link, Report
 from pointsman.runner.messages import batch_of, unreadable
 from pointsman.runner.metrics import Metrics
+from pointsman.runner.overload import Overload
+from pointsman.runner.versions import Versions
 from pointsman.runner.writer import Writer
 
 __all__ = ["Pace", "Worker"]
@@ -33,6 +35,7 @@ _DRAIN_SECONDS = 30.0
 _FULL_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
 _POLL_SECONDS = 0.1
+_LAG_SECONDS = 0.1
 _SLICE_SECONDS = 0.005
 _FLUSH_BYTES = 64 * 1024 * 1024
 
@@ -73,12 +76,16 @@ class Worker:
         headers: HeadersFor | None = None,
         clock: Clock | None = None,
         count: Callable[[], None] = lambda: None,
+        overload: Overload | None = None,
+        versions: Versions | None = None,
     ) -> None:
         """Args:
         topics: What to consume; all exist.
         config: Properties of the consumer.
         headers: Makes the headers of decision records; None makes none.
         count: Called before each report, for metrics that are counted elsewhere.
+        overload: Told how much waits in the log; None: nobody wants to know.
+        versions: Which requests may be taken; None: what comes are no requests.
         """
         self._writer = writer
         self._topics = list(topics)
@@ -87,6 +94,8 @@ class Worker:
         self._link = link
         self._metrics = metrics
         self._clock = clock or SystemClock()
+        self._overload = overload
+        self._versions = versions
         self._count = count
         self._flow = Flow(
             engine,
@@ -105,7 +114,7 @@ class Worker:
         self._closing = False
         self._exhausted = False
         self._full_since: float | None = None
-        self._busy_at = self._commit_at = self._report_at = self._clock.monotonic()
+        self._busy_at = self._commit_at = self._report_at = self._lag_at = self._clock.monotonic()
 
     def run(self) -> None:
         """Works until stopped, idle or at its quota; then finishes what it took, commits, leaves the group.
@@ -138,6 +147,8 @@ class Worker:
             return "asked to"
         if self._exhausted:
             return "enough events"
+        if self._versions is not None and self._versions.renewed is not None:
+            return "its document was replaced"
         idle, enough = self._idle(), self._pace.until_idle
         return "idle" if enough is not None and idle is not None and idle >= enough else ""
 
@@ -145,6 +156,11 @@ class Worker:
         """Takes what is there, writes what is done, and now and then commits and reports."""
         now = self._clock.monotonic()
         messages = [] if self._full(now) else self._fetch(now)
+        if self._versions is not None:
+            messages = self._admitted(self._versions, messages, now)
+        if self._overload is not None and now >= self._lag_at:
+            self._overload.see(self._partitions.lag(self._consumer))
+            self._lag_at = now + _LAG_SECONDS
         if messages:
             self._take(messages)
         self._flow.step(0.0 if messages else _SLICE_SECONDS)
@@ -198,6 +214,18 @@ class Worker:
         if quota is not None and len(messages) < room:
             quota.give_back(room - len(messages))
         return messages
+
+    def _admitted(self, versions: Versions, messages: list[Any], now: float) -> list[Any]:
+        """Those requests whose policy version is at work; the partitions of the others are paused."""
+        owned = self._partitions.owned
+        taken = versions.admit(messages, owned)
+        if len(taken) < len(messages):
+            self._consumer.pause([TopicPartition(*place) for place in versions.held])
+            if self._link.quota is not None:
+                self._link.quota.give_back(len(messages) - len(taken))
+        rest_done = not self._flow.events and self._partitions.at_end(versions.held)
+        versions.look(now, owned, rest_done=rest_done)
+        return taken
 
     def _take(self, messages: list[Any]) -> None:
         """Decides the messages as one batch."""
@@ -349,9 +377,13 @@ class Worker:
 
     def _idle(self) -> float | None:
         """Seconds since the last event where nothing is left to do; None while something is."""
-        if self._flow.events or not self._partitions.at_end():
+        if self._flow.events or self._held() or not self._partitions.at_end():
             return None
         return self._clock.monotonic() - self._busy_at
+
+    def _held(self) -> bool:
+        """Whether requests wait for a policy version."""
+        return self._versions is not None and bool(self._versions.held)
 
     def _report(self, now: float) -> None:
         self._report_at = now + _REPORT_SECONDS
@@ -361,4 +393,5 @@ class Worker:
         self._metrics.set("pointsman_partitions", owned)
         self._partitions.count_lag(self._consumer)
         self._count()
-        self._link.report(Report(self._metrics.snapshot(), self._partitions.joined, owned, self._idle()))
+        ready = self._partitions.joined and not self._held()
+        self._link.report(Report(self._metrics.snapshot(), ready, owned, self._idle()))

@@ -14,6 +14,7 @@ from pointsman.runner.link import LocalLink, Quota
 from pointsman.runner.logs import Say, to_stream
 from pointsman.runner.metrics import Snapshot
 from pointsman.runner.monitor import LINE_SECONDS, VIEW_SECONDS, Lines, Monitor, live, numbers
+from pointsman.runner.requests import request_topic
 from pointsman.runner.serve import MetricsServer
 from pointsman.runner.settings import Settings
 from pointsman.runner.start import Begin, Ground, group_of, prepare, reach, rewind
@@ -60,15 +61,18 @@ def run(
         view = stack.enter_context(live(f"{document.pipeline} {document.policy}")) if watch else None
         say: Say = view.say if view else lines
         cluster = reach(document)
-        ground = prepare(document, cluster)
+        ground = prepare(document, cluster, settings.role, settings.models)
+        taken = _taken(document, settings)
         if begin is not None:
-            rewind(document, cluster, begin, say)
+            for group, topics in taken.items():
+                rewind(document, cluster, begin, say, group, topics)
         say("started", **_facts(document, settings))
         crew: Alone | Supervisor
-        if settings.workers == 1:
+        if settings.seats == 1:
             crew = Alone(document, ground, settings, say, clock)
         else:
-            crew = Supervisor(settings, say, clock, ground.partitions * len(document.source.topics))
+            total = ground.partitions * sum(map(len, taken.values()))
+            crew = Supervisor(settings, say, clock, total)
         stack.enter_context(_signals(crew.stop, crew.kill))
         if settings.metrics_port is not None:
             server = MetricsServer(settings.metrics_port, crew.snapshot, crew.healthy, crew.ready)
@@ -149,13 +153,22 @@ def _signals(stop: Callable[[], None], kill: Callable[[], None]) -> Iterator[Non
             signal.signal(number, handler)
 
 
+def _taken(document: Document, settings: Settings) -> dict[str, list[str]]:
+    """What is consumed, by consumer group."""
+    if not settings.models:
+        return {group_of(document): list(document.source.topics)}
+    return {group_of(document, model): [request_topic(document, model)] for model in settings.models}
+
+
 def _facts(document: Document, settings: Settings) -> dict[str, Any]:
+    taken = _taken(document, settings)
     return {
         "pipeline": document.pipeline,
         "policy": document.policy,
-        "topics": list(document.source.topics),
-        "group": group_of(document),
-        "workers": settings.workers,
+        "role": settings.role,
+        "topics": [topic for topics in taken.values() for topic in topics],
+        "group": ", ".join(taken),
+        "workers": settings.seats,
     }
 
 

@@ -22,6 +22,8 @@ class Settings:
         instance: Names this deployment among several of one pipeline.
         metrics_port: Where metrics are served; None serves none, 0 takes any free port.
         as_json: Log lines and the summary as JSON.
+        role: `all`; `route` decides and writes requests; `dispatch` reads those and calls models.
+        models: The models of `dispatch`; each has `workers` processes and a consumer group of its own.
     """
 
     path: Path
@@ -33,3 +35,14 @@ class Settings:
     instance: str = "local"
     metrics_port: int | None = None
     as_json: bool = False
+    role: str = "all"
+    models: tuple[str, ...] = ()
+
+    @property
+    def seats(self) -> int:
+        """How many workers that makes."""
+        return self.workers * max(1, len(self.models))
+
+    def model(self, number: int) -> str:
+        """The model that worker `number` dispatches to; empty for the other roles."""
+        return self.models[number // self.workers] if self.models else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from pointsman.bus.client import Role, client_config
 from pointsman.bus.faults import fault
 from pointsman.bus.topics import Topics
 from pointsman.runner.logs import Say
+from pointsman.runner.plans import picked
+from pointsman.runner.requests import request_topic
 from pointsman.runner.writer import Target
 from pointsman.spec.document import Document
 
@@ -55,16 +57,27 @@ class Ground:
 
     Attributes:
         partitions: How many each source topic has.
+        results: Where results go by themselves; None: nowhere.
+        requests: A router's topics, by the first model of a plan.
     """
 
     partitions: int
     decisions: Target
     dead_letters: Target
+    results: Target | None = None
+    requests: Mapping[str, Target] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every topic that is written."""
+        found = (self.decisions, self.dead_letters, self.results, *self.requests.values())
+        return tuple(target for target in found if target is not None)
 
 
-def group_of(document: Document) -> str:
-    """The consumer group's name."""
-    return document.kafka.get("group.id", document.pipeline)
+def group_of(document: Document, model: str = "") -> str:
+    """The consumer group's name; that of the dispatchers of `model` where one is named."""
+    group = document.kafka.get("group.id", document.pipeline)
+    return f"{group}.dispatch.{model}" if model else group
 
 
 def reach(document: Document, seconds: float = _SECONDS) -> Topics:
@@ -88,33 +101,82 @@ def reach(document: Document, seconds: float = _SECONDS) -> Topics:
         raise SpecError([place.finding(misfit.code, str(misfit), misfit.hint)]) from None
 
 
-def prepare(document: Document, cluster: Topics) -> Ground:
+def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequence[str] = ()) -> Ground:
     """Finds the source topics and makes the topics that the pipeline writes where they are missing.
 
+    Args:
+        role: What the run does, as in `Settings`.
+        models: Those of a dispatcher.
+
     Raises:
-        EnvironmentFault: A source topic is missing, or this user lacks a right.
+        EnvironmentFault: A source topic is missing, topics do not fit each other, or this user lacks a right.
+        UsageError: No route picks one of `models`.
     """
     write = document.write
     partitions = cluster.require_sources(document.source.topics)
-    cluster.ensure_derived((write.decisions, write.dead_letters), partitions)
+    own = [name for name in (write.decisions, write.dead_letters, write.results) if name]
+    asked = _request_topics(document, role, models)
+    cluster.ensure_derived([*own, *asked.values()], partitions)
+    _as_wide(cluster, asked.values(), partitions)
+
+    def target(name: str) -> Target:
+        return Target(name, cluster.largest_record([name]))
+
     return Ground(
         partitions,
-        Target(write.decisions, cluster.largest_record([write.decisions])),
-        Target(write.dead_letters, cluster.largest_record([write.dead_letters])),
+        target(write.decisions),
+        target(write.dead_letters),
+        target(write.results) if write.results else None,
+        {model: target(name) for model, name in asked.items()} if role == "route" else {},
     )
 
 
-def rewind(document: Document, cluster: Topics, begin: Begin, say: Say) -> None:
+def _request_topics(document: Document, role: str, models: Sequence[str]) -> dict[str, str]:
+    """The topics of requests that the run writes or reads, by the first model of a plan."""
+    if role == "all":
+        return {}
+    known = picked(document)
+    for model in models:
+        if model not in known:
+            raise UsageError(
+                f"no route picks a model '{model}', so there are no requests for it; the models that routes "
+                f"pick are {', '.join(known)}"
+            )
+    return {model: request_topic(document, model) for model in (models or known)}
+
+
+def _as_wide(cluster: Topics, names: Iterable[str], partitions: int) -> None:
+    """An event's request goes to the partition that the event came from."""
+    for name, topic in cluster.describe(names).items():
+        if topic is not None and topic.partitions != partitions:
+            raise EnvironmentFault(
+                f"{name} has {topic.partitions} partitions and the source has {partitions}: requests keep "
+                "their event's partition. Create the topic anew once it is empty, or add partitions"
+            )
+
+
+def rewind(
+    document: Document,
+    cluster: Topics,
+    begin: Begin,
+    say: Say,
+    group: str | None = None,
+    topics: Sequence[str] | None = None,
+) -> None:
     """Sets the group's committed offsets, so that every worker, now or after a rebalance, goes on from there.
+
+    Args:
+        group: The document's by default.
+        topics: The document's source by default.
 
     Raises:
         EnvironmentFault: Members of the group are still at work, or this user lacks a right.
     """
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
-    group, kafka, admin = group_of(document), document.kafka, cluster.admin
+    group, kafka, admin = group or group_of(document), document.kafka, cluster.admin
     _wait_until_empty(admin, kafka, group, say)
-    found = _offsets(admin, kafka, document.source.topics, begin)
+    found = _offsets(admin, kafka, topics or document.source.topics, begin)
     places = [TopicPartition(topic, number, offset) for (topic, number), offset in found.items()]
     try:
         admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])[group].result()

@@ -51,7 +51,7 @@ class _Seat:
 
 
 class Supervisor:
-    """Runs `settings.workers` workers until all have ended."""
+    """Runs `settings.seats` workers until all have ended."""
 
     def __init__(self, settings: Settings, say: Say, clock: Clock, total_partitions: int) -> None:
         self._settings = settings
@@ -60,7 +60,7 @@ class Supervisor:
         self._total = total_partitions
         self._context = multiprocessing.get_context("spawn")
         self._metrics = Metrics()
-        self._seats = [_Seat(number) for number in range(settings.workers)]
+        self._seats = [_Seat(number) for number in range(settings.seats)]
         self._stop = threading.Event()
         self._told_at: float | None = None
         self._fault: PointsmanError | None = None

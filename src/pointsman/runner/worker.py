@@ -9,20 +9,26 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from pointsman.base.clock import SystemClock
 from pointsman.base.errors import PointsmanError
 from pointsman.bus.client import client_config
+from pointsman.runner.dispatcher import Dispatcher
 from pointsman.runner.headers import headers_for
 from pointsman.runner.host import Host
 from pointsman.runner.link import Link, Report
 from pointsman.runner.logs import Say
 from pointsman.runner.loop import Pace, Worker
 from pointsman.runner.metrics import Metrics
+from pointsman.runner.overload import Overload
+from pointsman.runner.requests import request_topic
+from pointsman.runner.router import Router
 from pointsman.runner.settings import Settings
-from pointsman.runner.start import Ground, prepare, reach
+from pointsman.runner.start import Ground, group_of, prepare, reach
+from pointsman.runner.versions import Versions
 from pointsman.runner.writer import Writer
 from pointsman.spec import load
 from pointsman.spec.document import Document
@@ -61,7 +67,41 @@ def serve(
         PointsmanError: It cannot go on.
     """
     metrics = Metrics()
-    host = Host.open(document, metrics)
+    while True:
+        renewed = _serve(document, ground, settings, number, link, metrics, alone=alone)
+        if renewed is None:
+            return
+        document = renewed
+        ground = prepare(document, reach(document), settings.role, settings.models)
+
+
+def _serve(
+    document: Document,
+    ground: Ground,
+    settings: Settings,
+    number: int,
+    link: Link,
+    metrics: Metrics,
+    *,
+    alone: bool,
+) -> Document | None:
+    """Runs one worker; returns the document to go on with, where it ended because that was replaced."""
+    model = settings.model(number)
+    taken = document.source.topics if not model else (request_topic(document, model),)
+    versions = None
+    if model:
+        versions = Versions(document, partial(load, settings.path, settings.overlays), link.say, metrics)
+    client = f"{document.pipeline}-{settings.instance}-{number}"
+    trouble = _sometimes(link.say)
+    writer = Writer(
+        _producer(document, ground, client, trouble),
+        ground.decisions,
+        ground.dead_letters,
+        metrics,
+        ground.results,
+        ground.requests,
+    )
+    host = _host(document, settings.role, model, writer, metrics)
     try:
         host.keep_tables_fresh(link.say)
         pace = replace(
@@ -70,35 +110,46 @@ def serve(
             bytes=document.limits.bytes,
             until_idle=settings.until_idle if alone else None,
         )
-        client = f"{document.pipeline}-{settings.instance}-{number}"
-        trouble = _sometimes(link.say)
-        writer = Writer(
-            _producer(document, ground, client, trouble), ground.decisions, ground.dead_letters, metrics
-        )
         consumer = _consumer(document, settings, client, number, trouble)
         headers = headers_for(document.write.headers)
+        overload = None
+        if (most := document.limits.max_lag) is not None:
+            overload = Overload(most, host, link.say, metrics, decides=not model)
         Worker(
             host,
             writer,
-            document.source.topics,
+            taken,
             consumer,
             pace,
             link,
             metrics,
             headers,
             count=host.count_requests,
+            overload=overload,
+            versions=versions,
         ).run()
     finally:
         host.close()
+    return None if versions is None else versions.renewed
+
+
+def _host(document: Document, role: str, model: str, writer: Writer, metrics: Metrics) -> Host:
+    """What decides and calls models in this role."""
+    if role == "route":
+        return Router.onto(writer, document, metrics)
+    return Dispatcher.of(model, document, metrics) if model else Host.open(document, metrics)
 
 
 def _consumer(
     document: Document, settings: Settings, client: str, number: int, trouble: Callable[[Any], None]
 ) -> dict[str, Any]:
     config = client_config(document.kafka, document.profile, "consumer", pipeline=document.pipeline)
+    model = settings.model(number)
+    config["group.id"] = group_of(document, model)
     if "group.instance.id" in config and settings.workers > 1:
         config["group.instance.id"] += f"-{number}"
-    ends = {"enable.partition.eof": settings.until_idle is not None}
+    # A dispatcher has to know what is left before it takes a new version of the document.
+    ends = {"enable.partition.eof": settings.until_idle is not None or bool(model)}
     return {"error_cb": trouble, **config, **ends, "client.id": client}
 
 
@@ -106,13 +157,13 @@ def _producer(
     document: Document, ground: Ground, client: str, trouble: Callable[[Any], None]
 ) -> dict[str, Any]:
     config = client_config(document.kafka, document.profile, "producer", pipeline=document.pipeline)
-    smallest = min(ground.decisions.largest, ground.dead_letters.largest)
+    sizes = [target.largest for target in ground.targets]
     return {
         "error_cb": trouble,
         # A batch larger than its topic takes is refused whole, with the small records in it.
-        "batch.size": min(1_000_000, smallest),
+        "batch.size": min(1_000_000, *sizes),
         **config,
-        "message.max.bytes": max(ground.decisions.largest, ground.dead_letters.largest),
+        "message.max.bytes": max(sizes),
         "client.id": client,
     }
 
@@ -203,7 +254,8 @@ def work(settings: Settings, number: int, pipe: Connection, quota: SharedQuota |
     try:
         document = load(settings.path, settings.overlays)
         calm_collector()
-        serve(document, prepare(document, reach(document)), settings, number, link, alone=False)
+        ground = prepare(document, reach(document), settings.role, settings.models)
+        serve(document, ground, settings, number, link, alone=False)
     except PointsmanError as error:
         code = error.exit_code
         link.send("failed", code, str(error))

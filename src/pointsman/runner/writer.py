@@ -15,8 +15,12 @@ from pointsman.bus.faults import fault
 from pointsman.runner.letters import kafka_headers
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
+from pointsman.runner.results import result_of
 
 __all__ = ["Target", "Writer"]
+
+_ANY = -1
+"""The partition that the key says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,18 @@ class Writer:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], decisions: Target, dead_letters: Target, metrics: Metrics
+        self,
+        config: Mapping[str, Any],
+        decisions: Target,
+        dead_letters: Target,
+        metrics: Metrics,
+        results: Target | None = None,
+        requests: Mapping[str, Target] | None = None,
     ) -> None:
         """Args:
         config: Properties of the client, as `bus.client.client_config` makes them.
+        results: Where results go by themselves; None: nowhere.
+        requests: Where a router's requests go, by the first model of their plan.
         """
         self._most_records = int(config["queue.buffering.max.messages"])
         self._most_bytes = (
@@ -49,6 +61,10 @@ class Writer:
         self._address = config["bootstrap.servers"]
         self._decisions = decisions
         self._dead_letters = dead_letters
+        self._results = results
+        self._requests = requests or {}
+        most = [target.largest for target in (decisions, results) if target is not None]
+        self._largest = min(most)
         self._metrics = metrics
         self._failure: tuple[KafkaError, str] | None = None
         self.bytes = 0
@@ -67,9 +83,8 @@ class Writer:
         """
         written = sum(map(len, values))
         refused: list[int] = []
-        if written > self._decisions.largest // 2:  # one of them may be too large
-            most = self._decisions.largest
-            refused = [n for n, value in enumerate(values) if len(value) + len(keys[n] or b"") > most]
+        if written > self._largest // 2:  # one of them may be too large
+            refused = _too_large(keys, values, self._largest)
             left = sorted(set(range(len(values))).difference(refused))
             keys, values = [keys[n] for n in left], [values[n] for n in left]
             headers = headers and [headers[n] for n in left]
@@ -78,10 +93,47 @@ class Writer:
             for key, value, more in zip(keys, values, headers, strict=True):
                 self._produce(self._decisions.topic, value, key, more or (), 0)
         elif values:
-            self._produce_batch(keys, values, written)
+            self._produce_batch(self._decisions.topic, keys, values, written)
         self.bytes += written
+        if self._results is not None and values:
+            results = [result_of(value) for value in values]
+            size = sum(map(len, results))
+            self._produce_batch(self._results.topic, keys, results, size)
+            self.bytes += size
         self._metrics.count("pointsman_decisions_total", len(values))
         self._metrics.count("pointsman_decision_bytes_total", written)
+        return refused
+
+    def ask(
+        self,
+        model: str,
+        keys: Sequence[Key],
+        values: Sequence[bytes],
+        partitions: Sequence[int],
+        headers: Sequence[Any] | None,
+    ) -> Sequence[int]:
+        """Hands requests over in order, each to its partition; returns the places of those too large.
+
+        Raises:
+            EnvironmentFault: Kafka does not take them.
+        """
+        target = self._requests[model]
+        refused = _too_large(keys, values, target.largest)
+        left = [n for n in range(len(values)) if n not in refused] if refused else range(len(values))
+        size = sum(len(values[n]) for n in left)
+        if headers:
+            for n in left:
+                self._produce(target.topic, values[n], keys[n], headers[n], 0, partitions[n])
+        elif left:
+            self._produce_batch(
+                target.topic,
+                [keys[n] for n in left],
+                [values[n] for n in left],
+                size,
+                [partitions[n] for n in left],
+            )
+        self.bytes += size
+        self._metrics.count("pointsman_requests_total", len(left), model)
         return refused
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
@@ -155,27 +207,50 @@ class Writer:
             "nothing is lost"
         )
 
-    def _produce_batch(self, keys: Sequence[Key], values: Sequence[bytes], size: int) -> None:
+    def _produce_batch(
+        self,
+        topic: str,
+        keys: Sequence[Key],
+        values: Sequence[bytes],
+        size: int,
+        partitions: Sequence[int] | None = None,
+    ) -> None:
         """Hands over records without headers, all at once where the client's queue surely takes them."""
-        topic = self._decisions.topic
         if len(self._producer) + len(values) > self._most_records or self.bytes + size > self._most_bytes:
-            for key, value in zip(keys, values, strict=True):
-                self._produce(topic, value, key, (), 0)
+            for n, value in enumerate(values):
+                self._produce(topic, value, keys[n], (), 0, _ANY if partitions is None else partitions[n])
             return
-        messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
+        messages: list[dict[str, Any]] = [
+            {"value": value, "key": key} for value, key in zip(values, keys, strict=True)
+        ]
+        for n, partition in enumerate(partitions or ()):
+            messages[n]["partition"] = partition
         if self._producer.produce_batch(topic, messages) < len(messages):
             refused: Any = next(m["_error"] for m in messages if "_error" in m)
             raise self._fault(refused, topic)
 
     def _produce(
-        self, topic: str, value: bytes | None, key: Key, headers: Sequence[Any], timestamp: int
+        self,
+        topic: str,
+        value: bytes | None,
+        key: Key,
+        headers: Sequence[Any],
+        timestamp: int,
+        partition: int = _ANY,
     ) -> None:
         """Hands over one record; waits while the client's queue is full."""
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=list(headers) or None, timestamp=timestamp)
+                self._producer.produce(
+                    topic, value, key, partition, headers=list(headers) or None, timestamp=timestamp
+                )
                 return
             except BufferError:
                 self.flush(0.1)
             except KafkaException as error:
                 raise self._fault(error.args[0], topic) from error
+
+
+def _too_large(keys: Sequence[Key], values: Sequence[bytes], most: int) -> list[int]:
+    """The places of records that are larger than `most` bytes."""
+    return [n for n, value in enumerate(values) if len(value) + len(keys[n] or b"") > most]

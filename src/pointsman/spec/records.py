@@ -108,7 +108,11 @@ def request_schema() -> Schema:
                     {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
                     ["topic", "partition", "offset", "key"],
                 ),
-                "event": {"description": "The event as it came, byte for byte.", "type": "object"},
+                "event": {
+                    "description": "The whole event as it came, byte for byte; write.event and write.redact "
+                    "hold for decisions and dead letters.",
+                    "type": "object",
+                },
                 "metadata": _METADATA,
                 "decision": _decision(),
                 "key": {
@@ -127,13 +131,31 @@ def request_schema() -> Schema:
                     "them is the policy version's.",
                 },
                 "policy": {**_POLICY, "description": "The policy version whose models and outputs hold."},
+                "origin": _origin(),
             },
             [
                 *("v", "id", "time", "decided_at", "source", "event", "metadata", "decision"),
-                *("key", "deadline", "plan", "policy"),
+                *("key", "deadline", "plan", "policy", "origin"),
             ],
         ),
     }
+
+
+def _origin() -> Schema:
+    """What else is known of the source record, so that a dead letter has it as it came."""
+    return _map(
+        "What else the source record had; expressions may read it, and a dead letter is made of it.",
+        {
+            "timestamp": {"type": "integer", "description": "Its timestamp, ms since 1970; -1 is none."},
+            "headers": {
+                "type": "array",
+                "items": {"type": "array", "prefixItems": [_TEXT, _BYTES], "minItems": 2, "maxItems": 2},
+                "description": "Its headers as they came: name and value.",
+            },
+            "value": {**_BYTES, "description": "Its value, where that is not `event` to the byte."},
+        },
+        ["timestamp"],
+    )
 
 
 def _decision() -> Schema:

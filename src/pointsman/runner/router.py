@@ -1,0 +1,81 @@
+"""`run --role route`: decides events and writes requests; who answers them are dispatchers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pointsman.base.clock import Clock
+from pointsman.base.records import Batch
+from pointsman.engine.decide import Call, Decided, identify
+from pointsman.runner.host import TRACE, Host
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.order import Key
+from pointsman.runner.requests import Requests
+from pointsman.spec.document import Document
+
+__all__ = ["Asks", "Router"]
+
+
+class Asks(Protocol):
+    """Where requests go."""
+
+    def ask(
+        self,
+        model: str,
+        keys: Sequence[Key],
+        values: Sequence[bytes],
+        partitions: Sequence[int],
+        headers: Sequence[Any] | None,
+    ) -> Sequence[int]:
+        """Writes requests to the topic of a model; returns the places of those larger than it takes."""
+
+
+class Router(Host):
+    """Decides, and hands what needs a model over in place of calling it."""
+
+    _asks: Asks
+    _requests: Requests
+
+    @classmethod
+    def onto(
+        cls, asks: Asks, document: Document, metrics: Metrics | None = None, clock: Clock | None = None
+    ) -> Router:
+        """A router of `document` that writes its requests to `asks`; it opens no model.
+
+        Raises:
+            SpecError: A table or Python condition does not fit what the document says.
+        """
+        router = cls.open(document, metrics, clock, answering=())
+        router._asks = asks
+        router._requests = Requests(document.policy, verbatim=router.policy.decoder.verbatim)
+        return router
+
+    def decide(self, batch: Batch) -> Decided:
+        """Everything that can be said of a batch; what is left of it to do is in the requests, written."""
+        decided = super().decide(batch)
+        for call in decided.calls:
+            self._hand_over(decided, call)
+        decided.calls = []
+        return decided
+
+    def _hand_over(self, decided: Decided, call: Call) -> None:
+        batch, make = decided.batch, self._requests.make
+        came = [batch.headers[index] for index in call.indices]
+        values = [
+            make(decided, index, head, kept.lane, headers)
+            for index, head, kept, headers in zip(call.indices, call.heads, call.kept, came, strict=True)
+        ]
+        keys = [decided.keys[index] for index in call.indices]
+        traces = [[header for header in headers or () if header[0] in TRACE] for headers in came]
+        refused = self._asks.ask(
+            call.model,
+            keys,
+            values,
+            [batch.partitions[index] for index in call.indices],
+            traces if any(traces) else None,
+        )
+        for place in refused:
+            said = f"the request has {len(values[place]):,} bytes, more than its topic takes"
+            ident = identify(call.heads[place] + b"0}")
+            decided.bury(call.indices[place], ident, "unwritable", f"{said}: raise max.message.bytes")
