@@ -26,7 +26,8 @@ class OpenInference:
 
     Each input is a tensor of the shape [rows, 1], unless `tensors` says otherwise; several inputs side by
     side make one tensor. A reply is a map of the outputs by name, each with the row's own shape: a number
-    where the output is [rows], a list where it is [rows, n]. The version is the server's word.
+    where the output is [rows], a list where it is [rows, n]. The version is the document's, which is asked
+    for, else the server's word.
     """
 
     protocol: ClassVar[str] = "open_inference"
@@ -84,7 +85,7 @@ class OpenInference:
         self._name = name
         self._config = config
         self._timeout = common.timeout
-        self._asked = common.version
+        self._fixed = common.version is not None
         self._endpoint = endpoint
         self._server: OpenInferenceGrpc | OpenInferenceRest
         at_server, version = common.model or name, common.version or ""
@@ -128,7 +129,7 @@ class OpenInference:
             ask.ids[0] if len(rows) == 1 and ask.ids else f"{ask.ids[0] if ask.ids else ''}+{len(rows) - 1}"
         )
         answer = await self._infer(fed, ident, ask)
-        if answer.model_version:
+        if answer.model_version and not self._fixed:
             self.version = answer.model_version
         return fed.spread(self._replies(answer, len(fed.places)))
 

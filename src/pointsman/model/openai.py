@@ -41,7 +41,7 @@ class OpenAI:
 
     A chat's reply is a map of `text`, `finish_reason`, `usage` and, where the text is a JSON object and
     `parameters` ask for one, `json`; an embedding's is one of `embedding` and `usage`. With `price`, the
-    result says the cost. The version is the model that the server names.
+    result says the cost. The version is the document's, else the model that the server names.
 
     References:
         OpenAI, "API reference", https://platform.openai.com/docs/api-reference.
@@ -102,6 +102,7 @@ class OpenAI:
         self.batches = config.embed is not None
         self._name = name
         self._model = common.model or name
+        self._fixed = common.version is not None
         self._config = config
         self._timeout = common.timeout
         self._endpoint = endpoint
@@ -207,7 +208,7 @@ class OpenAI:
     async def _post(self, path: str, request: Mapping[str, Any], ask: Ask) -> Any:
         body = body_of({**self._config.parameters, "model": self._model, **request})
         answer = json_of(await post(self._endpoint, path, body, ask))
-        if isinstance(answer, dict) and isinstance(answer.get("model"), str):
+        if not self._fixed and isinstance(answer, dict) and isinstance(answer.get("model"), str):
             self.version = answer["model"]
         return answer
 

@@ -87,6 +87,7 @@ class TensorFlowServing:
         self.feeds = feeds
         self._name = name
         self._take = config.take
+        self._fixed = common.version is not None
         self._timeout = common.timeout
         self._endpoint = endpoint
         self._server: TensorFlowServingGrpc | TensorFlowServingRest
@@ -151,7 +152,7 @@ class TensorFlowServing:
     async def _by_grpc(self, server: TensorFlowServingGrpc, fed: Fed, ask: Ask) -> Sequence[Any]:
         tensors = [wire(named) for named in fed.tensors]
         answer = await server.predict(tensors, timeout=ask.timeout, trace=ask.trace, outputs=self._take)
-        if answer.model_version:
+        if answer.model_version and not self._fixed:
             self.version = answer.model_version
         if not answer.outputs:
             raise InvalidReply(f"model '{self._name}': the reply has no outputs")

@@ -15,6 +15,7 @@ from model.rest.subjects import AB, Common, cel, opening
 from pointsman.base.errors import InvalidInput, InvalidReply, Misfit, ModelError, ModelOverloaded
 from pointsman.model.base import Costed
 from pointsman.model.http import Chosen
+from pointsman.model.mapping import TensorKeys
 from pointsman.model.openai import Price
 from pointsman.model.remote import Ask
 from pointsman.model.rest import failure_of
@@ -238,3 +239,48 @@ def test_a_question_is_asked_once(common: Common, own: Any, says: str) -> None:
     with pytest.raises(Misfit) as caught:
         opening("openai", "http://localhost/v1", None, common, **own)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("said", "told"), [(None, "4"), ("3", "3")])
+def test_the_version_of_the_document_stands_in_results(said: str | None, told: str) -> None:
+    """It is asked for, and told; without one, the server's own is."""
+
+    async def run() -> None:
+        async with faulty(speakers.open_inference) as server:
+            tensors = {"x": TensorKeys(of=["a", "b"])}
+            common = Common(AB, said, model="linear")
+            model = opening("open_inference", server.address, None, common, tensors=tensors)
+            await model.request([(1.0, 2.0)], Ask(20.0, ["1"], {}))
+            assert model.version == told
+            asked = server.requests[-1][1]
+            assert asked == f"/v2/models/linear{'' if said is None else '/versions/3'}/infer"
+            await model.close()
+
+    asyncio.run(run())
+
+
+def test_tensorflow_serving_addresses_version_label_and_signature() -> None:
+    """A version or a label stands in the path, a signature in the body."""
+
+    async def run() -> None:
+        async with faulty(speakers.tensorflow_serving) as server:
+            for common, own, path in (
+                (Common(AB), {}, "/v1/models/m:predict"),
+                (Common(AB, "3"), {}, "/v1/models/m/versions/3:predict"),
+                (Common(AB), {"label": "canary/a"}, "/v1/models/m/labels/canary%2Fa:predict"),
+            ):
+                more = {"signature": "score", **own}
+                model = opening("tensorflow_serving", server.address, None, common, **more)
+                await model.request([(1.0, 2.0)], Ask(20.0, ["1"], {}))
+                assert server.requests[-1][1] == path
+                assert json.loads(server.requests[-1][3]) == {
+                    "signature_name": "score",
+                    "instances": [{"a": 1.0, "b": 2.0}],
+                }
+                await model.close()
+        with pytest.raises(Misfit, match="both 'version' and 'label'"):
+            opening("tensorflow_serving", "http://localhost", None, Common(AB, "3"), label="stable")
+        with pytest.raises(Misfit, match="is not a number"):
+            opening("tensorflow_serving", "http://localhost", None, Common(AB, "new"))
+
+    asyncio.run(run())
