@@ -28,6 +28,7 @@ test: lint ## lint, type-check and run every test on a real broker
 test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
 	@$(BIN)/python -m pytest tests/servers/real_*.py
 	@PYTHONPATH=tests $(BIN)/python -m model.protocols
+	@PYTHONPATH=tests $(BIN)/python -m model.fault_page
 
 lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/ruff check .
