@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from model.grpc.subjects import SUBJECTS as GRPC
+from model.kafka.stand import SUBJECT as KAFKA
 from model.kafka.subjects import SUBJECTS as KAFKA_REST
 from model.rest.subjects import SUBJECTS as REST
 from pointsman.model.testing import table
@@ -60,7 +61,8 @@ SERVERS = [
 
 def page() -> str:
     """The page's text."""
-    subjects = [subject for subject, _ in (*REST.values(), *GRPC.values(), *KAFKA_REST.values())]
+    stood = (*REST.values(), *GRPC.values(), *KAFKA_REST.values())
+    subjects = [KAFKA, *(subject for subject, _ in stood)]
     servers = "".join(f"| {' '.join(names)} | {what} |\n" for names, what in SERVERS)
     return HEAD + table(sorted(subjects, key=lambda one: one.name)) + REAL + servers + STAND_INS
 

@@ -241,12 +241,26 @@ class KafkaLink:
             await waiter
 
     def _receive(self) -> None:
-        """The thread that serves the consumer."""
+        """The thread that serves the consumer; when it fails, the next request starts another."""
         try:
             consumer = self._made(_consumer_config(self._properties), "Consumer")
+            try:
+                self._read(consumer)
+            finally:
+                consumer.close()
         except ModelRefused as error:
-            self._post(self._unread, list(self._topics), error)
-            return
+            self._post(self._deaf, error)
+        except Exception as error:
+            self._post(self._deaf, ModelRefused(f"replies cannot be read: {_said(error)}"))
+
+    def _deaf(self, error: ModelError) -> None:
+        """Nobody reads replies any more."""
+        del self._threads[1:]
+        self._unread(list(self._topics), error)
+        for done in list(self._pending.values()):
+            _settle(done, error, None)
+
+    def _read(self, consumer: Any) -> None:
         looked = time.monotonic()
         while not self._ended:
             fresh = [name for name, topic in list(self._topics.items()) if not topic.read]
@@ -258,7 +272,6 @@ class KafkaLink:
             first = consumer.poll(_POLL)
             if first is not None:
                 self._take([first, *consumer.consume(1000, 0)])
-        consumer.close()
 
     def _begin(self, consumer: Any, name: str) -> None:
         """Begins to read a topic at its end."""

@@ -10,12 +10,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
 
-from kafka import Kafka, TopicFactory
+from kafka import SILENT, Kafka, TopicFactory
 from model.kafka.responder import marked, responding
 from pointsman.base.errors import Misfit, ModelError, ModelRefused, ModelTimeout
+from pointsman.model import kafka_link
 from pointsman.model.base import DISPATCHED
 from pointsman.model.kafka import KafkaModel
+from pointsman.model.kafka_link import KafkaLink
 from pointsman.model.remote import Ask
 
 EVENT = {"id": "e1", "time": 5, "key": "u1", "event": {"amount": 2.5}, "metadata": {"risk": "low"}}
@@ -334,3 +337,51 @@ def test_a_reply_without_value_is_told_apart_from_null(broker: Kafka, topic: Top
     model = opened(broker, kafka=topic(), reply=topic())
     with responding(broker, model._config.kafka, lambda _, headers: [(b"null", marked(headers))]):
         assert running(model, lambda: model.request([(1.0,)], ask())) == [None]
+
+
+def test_a_reader_that_fails_is_told_and_replaced(
+    broker: Kafka, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the consumer dies, who waits is refused, and the next request reads replies again."""
+    requests = topic()
+    model = opened(broker, kafka=requests, reply=topic())
+    take = KafkaLink._take
+
+    def dies(_link: KafkaLink, _messages: Any) -> None:
+        monkeypatch.setattr(KafkaLink, "_take", take)
+        raise RuntimeError("out of luck")
+
+    async def work() -> Any:
+        monkeypatch.setattr(KafkaLink, "_take", dies)
+        with pytest.raises(ModelRefused, match="replies cannot be read: out of luck"):
+            await model.request([(1.0,)], ask())
+        return await model.request([(2.0,)], ask())
+
+    with responding(broker, requests, doubled):
+        assert running(model, work) == [{"score": 4.0}]
+
+
+def test_an_added_partition_is_read_too(
+    broker: Kafka, topic: TopicFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replies in a partition that came later find their requests."""
+    monkeypatch.setattr(kafka_link, "_LOOK", 0.05)
+    requests, replies = topic(), topic()
+    model = opened(broker, kafka=requests, reply=replies)
+
+    def answer(_: Any, headers: dict[str, bytes]) -> list[Any]:
+        if not grown:
+            return [(b"1", marked(headers))]
+        broker.produce(replies, [(None, b"2", 1)], headers=list(marked(headers).items()))
+        return []
+
+    async def work() -> Any:
+        await model.request([(1.0,)], ask())
+        admin = AdminClient({**broker.client_config}, logger=SILENT)
+        await asyncio.to_thread(admin.create_partitions([NewPartitions(replies, 2)])[replies].result, 30)
+        grown.append(True)
+        return await model.request([(2.0,)], ask())
+
+    grown: list[bool] = []
+    with responding(broker, requests, answer):
+        assert running(model, work) == [2]
