@@ -26,6 +26,7 @@ from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.runner.telemetry import take_over
+from pointsman.runner.tracing import Tracing
 from pointsman.spec.document import Document
 from pointsman.state.tables import TableFile, load_table
 
@@ -45,6 +46,7 @@ class Host:
         policy: The version in force.
         metrics: What is counted.
         overload: Whether the model of `limits.max_lag` answers, whatever is picked.
+        tracing: Makes spans of decisions; None where nobody asked.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Host:
         self._rows: dict[str, Mapping[str, Any]] = {name: table.rows for name, table in tables.items()}
         self._closed = threading.Event()
         self.overload = False
+        self.tracing: Tracing | None = None
 
     @classmethod
     def open(
@@ -174,6 +177,9 @@ class Host:
         if call.rows:
             ids = [identify(head + b"0}") for head in call.heads]
             traces = [trace_of(decided.batch.headers[index]) for index in call.indices]
+            if self.tracing is not None:
+                came = [decided.batch.headers[index] for index in call.indices]
+                traces = list(map(self.tracing.context, came, ids, traces))
             deadline = decided.due(call)
             parts = self._caller.submit(
                 call.model, call.ready(), ids, None if deadline == inf else deadline, traces, size

@@ -28,6 +28,7 @@ from pointsman.runner.requests import request_topic
 from pointsman.runner.router import Router
 from pointsman.runner.settings import Settings
 from pointsman.runner.start import Ground, group_of, prepare, reach
+from pointsman.runner.tracing import open_tracing
 from pointsman.runner.versions import Versions
 from pointsman.runner.writer import Writer
 from pointsman.spec import load
@@ -102,6 +103,8 @@ def _serve(
         ground.requests,
     )
     host = _host(document, settings.role, model, writer, metrics)
+    if settings.role != "route":  # whose records are requests; the decision is another worker's
+        host.tracing = open_tracing(document.pipeline, os.environ)
     try:
         host.keep_tables_fresh(link.say)
         pace = replace(
@@ -112,6 +115,8 @@ def _serve(
         )
         consumer = _consumer(document, settings, client, number, trouble)
         headers = headers_for(document.write.headers)
+        if host.tracing is not None:
+            headers = host.tracing.around(headers)
         overload = None
         if (most := document.limits.max_lag) is not None:
             overload = Overload(most, host, link.say, metrics, decides=not model)
@@ -130,6 +135,8 @@ def _serve(
         ).run()
     finally:
         host.close()
+        if host.tracing is not None:
+            host.tracing.close()
     return None if versions is None else versions.renewed
 
 
