@@ -1,7 +1,7 @@
 """Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-NAME is throughput, routes, allocations or latency. Every contender consumes the same topic, writes the same
-record with the same client settings and commits after delivery.
+NAME is throughput, routes, allocations, latency, serving, guard or stall. Every contender consumes the same
+topic, writes the same record with the same client settings and commits after delivery.
 `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
 """
 
@@ -20,9 +20,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.clients import producer_config
+from benchmarks.guard import main as guard
 from benchmarks.latency import latency
 from benchmarks.measure import Usage, measured
 from benchmarks.memory import allocations
+from benchmarks.serving import serving
+from benchmarks.stall import stall
 from benchmarks.workload import PARTITIONS, SCORER, document, events
 from pointsman.bus.local import LocalBroker
 
@@ -138,11 +141,15 @@ def main(only: list[str]) -> None:
         f"Python {platform.python_version()}, {os.cpu_count()} cores"
     )
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
-    suites = {"throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency}
+    ours = {"serving": serving, "guard": lambda _: guard(), "stall": stall}  # these make their own events
+    suites = {
+        "throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency, **ours
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:
         bench = Bench(broker, Path(folder))
-        bench.topic("events")
-        bench.fill("events", COUNT)
+        if not only or set(only) - set(ours):
+            bench.topic("events")
+            bench.fill("events", COUNT)
         for name, suite in suites.items():
             if not only or name in only:
                 print(f"\n== {name}: {(suite.__doc__ or '').splitlines()[0]}")
