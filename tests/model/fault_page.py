@@ -191,14 +191,14 @@ FAULTS: dict[str, Sequence[Fault]] = {
 HEAD = """\
 # Faults, and what becomes of an event
 
-Written by a test (`tests/model/fault_page.py`) that has a server misbehave in each of these ways, and a pipeline
-decide events by a model that is there. The model has `retry: {attempts: 2}` and a `fallback` to a constant, its
-route a deadline of three seconds; what nothing else ends is ended by the `timeout`. What the columns mean stands
-in [Dispatch](dispatch.md).
+Written by a test (`tests/model/fault_page.py`) that has a server misbehave in each of these ways, and a
+pipeline decide events by a model that is there. The model has `retry: {attempts: 2}` and a `fallback` to
+a constant, its route a deadline of three seconds; what nothing else ends is ended by the `timeout`. What
+the columns mean stands in [Dispatch](dispatch.md).
 
 *Attempts* are those of one event that has a request to itself, and of each of two events that share one
-(`batch`). Where a batch has more, the request was cut in two to find the event at fault. *Breaker* says whether
-attempts that go on failing so open it.
+(`batch`). Where a batch has more, the request was cut in two to find the event at fault. *Breaker* says
+whether attempts that go on failing so open it.
 """
 
 
