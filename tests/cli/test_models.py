@@ -140,6 +140,7 @@ def metrics() -> Iterator[str]:
         counted.observe("pointsman_model_call_seconds", 0.004, "fraud")
     for _ in range(2):
         counted.observe("pointsman_model_call_seconds", 0.8, "fraud")
+    counted.set("pointsman_model_breaker_state", 2, "fraud")
     text = expose(counted.snapshot()).encode()
 
     class Serve(BaseHTTPRequestHandler):
@@ -159,7 +160,7 @@ def metrics() -> Iterator[str]:
         thread.join()
 
 
-def test_with_metrics_also_latency_and_share(pointsman: Pointsman, folder: Path, metrics: str) -> None:
+def test_with_metrics_also_breaker_latency_and_share(pointsman: Pointsman, folder: Path, metrics: str) -> None:
     """What a run counted stands beside what servers say."""
     done = pointsman("models", "--json", "--metrics", metrics, cwd=folder)
     fraud, chat, _, here = json.loads(done.out)["models"]
@@ -167,6 +168,7 @@ def test_with_metrics_also_latency_and_share(pointsman: Pointsman, folder: Path,
     assert done.code == 0
     assert (fraud["median_ms"], fraud["p99_ms"], fraud["share"]) == (5.0, 1000.0, 0.75)
     assert (here["share"], chat["share"]) == (0.25, None)
+    assert (fraud["breaker"], here["breaker"]) == ("open", None)
     assert fraud["address"] == "http://models:8080"
 
 

@@ -162,7 +162,7 @@ def _traffic(metrics: str, timeout: float) -> dict[str, dict[str, Any]]:
         for name, q in (("median_ms", 0.5), ("p99_ms", 0.99)):
             bound = quantile(cells, q) if isinstance(cells, list) else None
             one[name] = None if bound is None else bound * 1000
-    for (model, *_), state in snapshot.get("pointsman_breaker_state", {}).items():
+    for (model, *_), state in snapshot.get("pointsman_model_breaker_state", {}).items():
         found.setdefault(model, {"events": 0.0})["breaker"] = _BREAKER.get(state)
     return found
 
