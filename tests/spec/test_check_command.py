@@ -57,7 +57,7 @@ def test_json_holds_every_finding(tmp_path: Path) -> None:
             "E423",
             9,
         ),
-        ("fields: {user_id: string, amount: double, device: string}", "format: csv", "E431", 4),
+        ("fields: {user_id: string, amount: double, device: string}", "format: csv", "E431", 5),
     ],
 )
 def test_what_the_document_names_is_opened(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:

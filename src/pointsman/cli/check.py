@@ -12,7 +12,7 @@ import typer
 
 from pointsman.base.errors import Finding, Misfit
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import paint, say, write_json
+from pointsman.cli.screen import paint, prints_aside, say, write_json
 
 if TYPE_CHECKING:
     from pointsman.spec.document import Document
@@ -36,7 +36,8 @@ def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_js
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
     if document is not None:
-        findings = [*findings, *_opened(document)]
+        with prints_aside():
+            findings = [*findings, *_opened(document)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         write_json(

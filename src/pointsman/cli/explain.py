@@ -13,7 +13,7 @@ import typer
 from pointsman.base.errors import UsageError
 from pointsman.cli import reading
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import paint, say, write_json
+from pointsman.cli.screen import paint, prints_aside, say, write_json
 
 if TYPE_CHECKING:
     from pointsman.base.records import Batch
@@ -59,7 +59,7 @@ def explain(
 
     document = load(existing(pipeline), overlay or ())
     batch = _batch(document, _value(event, line), key, topic, header or [], at)
-    with Workbench(document) as bench:
+    with prints_aside(), Workbench(document) as bench:
         told = asdict(bench.explain(batch))
     if as_json:
         write_json(told, indent=2)

@@ -12,7 +12,7 @@ import typer
 
 from pointsman.base.errors import UsageError
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import is_terminal, say, warn, write_json
+from pointsman.cli.screen import is_terminal, prints_aside, say, warn, write_json
 
 if TYPE_CHECKING:
     from pointsman.runner.native import Summary
@@ -114,7 +114,10 @@ def _run_file(path: Path, overlay: list[Path] | None, events: str, max_events: i
     from pointsman.runner.monitor import numbers
     from pointsman.spec import load
 
-    metrics = run_file(load(path, tuple(overlay or ())), events, most=max_events)
+    document = load(path, tuple(overlay or ()))
+    decisions = sys.stdout.buffer
+    with prints_aside():
+        metrics = run_file(document, events, most=max_events, decisions=decisions)
     if is_terminal(sys.stderr):
         found = numbers(metrics.snapshot())
         told = f"{found['decisions']:,} decisions, {found['dead_letters']:,} dead letters"
