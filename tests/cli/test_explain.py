@@ -80,6 +80,20 @@ def test_a_python_condition_sees_what_run_shows_it(pointsman: Pointsman, mine: P
     assert [route["outcome"] for route in told["routes"]] == ["true", "not reached", "not reached"]
 
 
+def test_a_pipeline_of_csv_reads_a_files_lines(pointsman: Pointsman, mine: Path) -> None:
+    """With `format: csv` a CSV file has no header line, and each line is an event as `run` takes it."""
+    pipeline = mine / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text().replace("  id: txn_id", "  id: txn_id\n  format: csv"))
+    (mine / "lines.csv").write_text("t-1,U1,iOS,Japan,5\nt-2,U2,web,Japan,7.5\n")
+
+    ran = pointsman("run", "--events", "lines.csv", cwd=mine)
+    told = pointsman("explain", "--event", "@lines.csv", "--line", "2", "--json", cwd=mine)
+
+    record = json.loads(told.out)["record"]
+    assert record["event"]["amount"] == 7.5
+    assert record["event"] == json.loads(ran.out.splitlines()[1])["event"]
+
+
 def test_the_event_may_come_from_standard_input(pointsman: Pointsman, mine: Path) -> None:
     """`@-` reads events from a pipe."""
     done = pointsman(

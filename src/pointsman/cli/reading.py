@@ -25,8 +25,13 @@ _WORDS = {"true": True, "false": False, "null": None}
 _ROWS = 10_000
 
 
-def format_of(path: Path) -> str:
-    """How `path` is read, by its name: CSV, Parquet, and anything else line by line."""
+def format_of(path: Path, source: str = "json") -> str:
+    """How `path` is read, by its name: CSV, Parquet, and anything else line by line.
+
+    A pipeline whose `source.format` is not JSON gets a CSV file's lines as they stand.
+    """
+    if source != "json" and path.suffix.lower() == ".csv":
+        return "lines"
     return {".csv": "csv", ".parquet": "parquet"}.get(path.suffix.lower(), "lines")
 
 

@@ -46,11 +46,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where events go: the client's properties, the topic, and the field that keys them."""
+    """Where events go: the client's properties, the topic, the field that keys them, and what reads them."""
 
     config: dict[str, str]
     topic: str
     key: str | None
+    source: str = "json"
 
 
 def send(
@@ -93,9 +94,9 @@ def send(
     if len(rest) != 1:
         raise UsageError(f"send takes one FILE, not {len(rest)}: pointsman send [PIPELINE] FILE")
     path = Path(rest[0])
-    chosen = form or reading.format_of(path)
     per_second = _per_second(rate)
     target = _target(pipeline, overlay, topic, bootstrap, key)
+    chosen = form or reading.format_of(path, target.source)
     reading.require(path)
     done = Sent(target.topic, created=wire.ensure_topic(target.config, target.topic, partitions))
     if done.created:
@@ -119,7 +120,8 @@ def _target(
 
     document = load(existing(pipeline), overlay or ())
     source = document.source
-    return Target(dict(document.kafka), topic or source.topics[0], key or _plain_field(source.key))
+    named = topic or source.topics[0]
+    return Target(dict(document.kafka), named, key or _plain_field(source.key), source.format)
 
 
 def _plain_field(program: Any) -> str | None:
