@@ -271,3 +271,12 @@ def test_a_thousand_routes_load(tmp_path: Path) -> None:
 
     assert len(doc.routes) == 1002
     assert dataclasses.is_dataclass(doc)
+
+
+@pytest.mark.parametrize(("text", "path"), [("package", 'event["package"]'), ("event.in", 'x["in"]')])
+def test_a_reserved_word_in_quotes_may_be_a_field_or_a_text(tmp_path: Path, text: str, path: str) -> None:
+    """Both readings are told: how the field is reached, and how the text is written."""
+    (finding,) = found(tmp_path, BASE.replace("amount > 10.0", f'"{text}"'))
+
+    assert path in finding.hint
+    assert f"for the text itself write '\"{text}\"'" in finding.hint

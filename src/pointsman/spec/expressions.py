@@ -124,7 +124,8 @@ class Expressions:
             and _WORDS.fullmatch(node.raw)
         ):
             text = quoted(f'"{node.raw}"')
-            hint = f"for the text itself write {text}: YAML takes the outer quotes away"
+            told = f"{hint}; " if problem.code == "E300" and hint else ""
+            hint = f"{told}for the text itself write {text}: YAML takes the outer quotes away"
         if problem.code == "E300" and node.style == "plain" and "#" in _after(node):
             hint = "YAML takes what follows ' #' for a comment; put the expression in quotes"
         tell(place, problem.code, scrub(node, problem.message), hint, problem.severity)
