@@ -111,6 +111,7 @@ class Expressions:
             for problem in syntax[:1] or problems:  # what follows a mistake in syntax is its echo
                 self._tell(node, problem, tell)
             return None
+        program.hidden = tuple((start, end, node.raw[a:b]) for start, end, a, b in node.pieces)
         for problem in program.warnings:
             self._tell(node, problem, tell)
         return program
