@@ -280,3 +280,22 @@ def test_a_reserved_word_in_quotes_may_be_a_field_or_a_text(tmp_path: Path, text
 
     assert path in finding.hint
     assert f"for the text itself write '\"{text}\"'" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "words"),
+    [
+        ('other: {python: "baseline:predict"}', 'other: {python: "b:p", version: 3.0}', "E204", '"3.0"'),
+        ("routes:", "limits: {in_flight: 3.5}\nroutes:", "E204", "write digits, such as 100"),
+        ("routes:", "limits: {in_flight: '3.5'}\nroutes:", "E204", "write digits, such as 100"),
+        ("routes:", "limits: {in_flight: '3'}\nroutes:", "E204", "write it without quotes: 3"),
+        ("use: other", "use: {split: {other: 0.5, baseline: 50%}}", "E209", "write 50%, or 0.5%"),
+        ('other: {python: "baseline:predict"}', 'other: {http: "x", python: "b:p"}', "E206", "remove it"),
+    ],
+)
+def test_the_hint_fits_what_was_written(tmp_path: Path, old: str, new: str, code: str, words: str) -> None:
+    """What people are told to write would be accepted, and each mistake is told once."""
+    (finding,) = found(tmp_path, BASE.replace(old, new))
+
+    assert finding.code == code
+    assert words in finding.hint
