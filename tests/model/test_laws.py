@@ -16,7 +16,7 @@ from pointsman.base.errors import SpecError
 from pointsman.model.base import models
 from pointsman.model.opening import open_models
 
-HELPERS = {"base", "condition", "jsonlike", "maps", "opening", "plain", "pool", "tensors"}
+HELPERS = {"base", "condition", "jsonlike", "maps", "opening", "plain", "pool", "raised", "tensors"}
 
 DOCUMENT = """\
 version: 1
