@@ -1,0 +1,96 @@
+"""The loop's turns, against a client and a producer that do as told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pointsman.runner import loop
+from pointsman.runner.link import LocalLink
+from pointsman.runner.loop import Pace, Worker
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.worker import PACES
+
+TURNS = 200
+
+
+class Clock:
+    """Goes on by a hundredth of a second with each turn."""
+
+    seconds = 0.0
+
+    def now_ms(self) -> int:
+        return int(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Intake:
+    """Has nothing for `TURNS` turns, then asks for the end."""
+
+    paused = exhausted = False
+
+    consumer = None
+
+    def __init__(self, *given: Any) -> None:
+        self._link = given[-1]
+        self.turns = 0
+
+    def fetch(self, *_: Any) -> list[Any]:
+        self.turns += 1
+        Clock.seconds += 0.01
+        if self.turns == TURNS:
+            self._link.stop()
+        return []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+class Writer:
+    """Has always something in flight, or never; remembers how long it was waited for."""
+
+    bytes = 0
+
+    def __init__(self, busy: bool) -> None:
+        self.busy = busy
+        self.waited: list[float] = []
+
+    def __len__(self) -> int:
+        return int(self.busy)
+
+    def flush(self, seconds: float) -> bool:
+        if seconds:
+            self.waited.append(Clock.seconds)
+        return bool(seconds) or not self.busy
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("profile", ["latency", "throughput"])
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_commit_waits_for_acknowledgements_only_when_it_is_overdue(
+    profile: str, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is in flight it is made at once; else it stops the worker only after its grace."""
+    monkeypatch.setattr(loop, "Intake", Intake)
+    monkeypatch.setattr(Clock, "seconds", 0.0)
+    pace: Pace = PACES[profile]
+    writer: Any = Writer(busy)
+    engine: Any = None
+    link = LocalLink(lambda *_, **__: None, clock=Clock())
+
+    Worker(engine, writer, ["t"], {}, pace, link, Metrics(), clock=Clock()).run()
+
+    drained = writer.waited.pop()
+    assert drained == pytest.approx(TURNS * 0.01)
+    if not busy:
+        assert writer.waited == []
+        return
+    assert profile == "throughput" or pace.grace >= 0.5
+    apart = [after - before for before, after in zip(writer.waited, writer.waited[1:], strict=False)]
+    assert apart
+    assert min(apart) >= pace.commit + pace.grace - 0.011
