@@ -50,8 +50,9 @@ def check(pipeline: Pipeline = DEFAULT_PIPELINE, overlay: Overlays = None, as_js
 
 
 def _opened(document: Document) -> list[Finding]:
-    """What making the decoder, opening the models, reading the tables and importing the hooks finds."""
+    """What making clients and decoder, opening models, reading tables and importing hooks finds."""
     from pointsman.base import hooks
+    from pointsman.bus.client import try_properties
     from pointsman.codec.base import codecs
     from pointsman.model.opening import open_model
     from pointsman.state.tables import load_table
@@ -68,6 +69,7 @@ def _opened(document: Document) -> list[Finding]:
         if hasattr(opened, "close"):
             opened.close()
 
+    attempt("kafka", (), partial(try_properties, document.kafka, document.profile))
     source = document.source
     decoder = codecs.get(source.format).decoder
     attempt("source", ("source",), partial(decoder, (), source.fields))

@@ -409,5 +409,12 @@ CATALOGUE: Final[dict[str, Code]] = {
         "With `source.format: csv` the columns have to be named, in order.",
         "Declare them under `source.fields`.",
     ),
+    "E441": Code(
+        "a Kafka property that cannot be used",
+        "The client does not know it, refuses its value, or one of the guarantees rests on it.",
+        "Correct or remove it; librdkafka's CONFIGURATION.md lists the properties.",
+        "kafka: {enable.auto.commit: true}",
+        "kafka: {fetch.wait.max.ms: 100}",
+    ),
 }
 """In the order of the codes."""
