@@ -173,9 +173,15 @@ class _Complaint:
         return self.make("E300", f"the {kind} does not fit 64 bits", hint)
 
     def has_needs_member(self) -> Problem:
-        found = next((t for t in tokenize(self.text) if t.at >= self.offset and t.kind == "name"), None)
-        path = self.names.get(found.text, "event.x") if found else "event.x"
-        return self.make("E300", "has() takes a member: something with a dot", f"write has({path})")
+        behind = [token for token in tokenize(self.text) if token.at >= self.offset]
+        at = next((n for n, token in enumerate(behind) if token.kind == "name"), None)
+        path = "event.x" if at is None else self.names.get(behind[at].text, "event.x")
+        hint = f"write has({path if '.' in path else path + '.x'})"
+        if at is not None and len(behind) > at + 2 and behind[at + 1].text == ".":
+            hint = f'a member of this name is tested as "{behind[at + 2].text}" in {behind[at].text}'
+        elif len(behind) > 1 and behind[0].text == "[" and behind[1].kind == "string":
+            hint = f"such a member is tested as {behind[1].text} in event"
+        return self.make("E300", "has() takes a member: something with a dot", hint)
 
     # -- names
 
