@@ -299,3 +299,20 @@ def test_the_hint_fits_what_was_written(tmp_path: Path, old: str, new: str, code
 
     assert finding.code == code
     assert words in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "enrich"),
+    [
+        ("user_id", "{first: second + 1, second: '2'}"),
+        ("user_id", "{first: metadata.second + 1, second: '2'}"),
+        ("segment", "{segment: string(2)}"),
+    ],
+)
+def test_what_is_added_further_down_is_not_called_unknown(tmp_path: Path, key: str, enrich: str) -> None:
+    """Metadata is added in order: an expression before it is told so, not to declare a field."""
+    text = BASE.replace("key: user_id", f"key: {key}").replace("routes:", f"enrich: {enrich}\nroutes:")
+    (finding,) = found(tmp_path, text)
+
+    assert finding.code == "E301"
+    assert finding.hint == "it is added further down: only what is added before can be used here"

@@ -55,6 +55,7 @@ class Sections:
         top = {name: self.plain(name) for name in ("version", "pipeline", "profile", "delivery", "unmatched")}
         expressions = reader.expressions
         expressions.declare(self.field_types(), self.table_names())
+        expressions.coming = frozenset(self.entries("enrich", "metadata fields"))
         source = self.config("source", Source)
         tables = self.tables()
         enrich = self.enrich()
