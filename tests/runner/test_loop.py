@@ -28,7 +28,9 @@ class Clock:
 
 
 class Intake:
-    """Has nothing for `TURNS` turns, then asks for the end."""
+    """Has nothing for `TURNS` turns, then asks for the end; early on it calls what `meanwhile` names."""
+
+    meanwhile = ""
 
     paused = exhausted = False
 
@@ -38,8 +40,15 @@ class Intake:
         self._link = given[-1]
         self.turns = 0
 
+    def join(self, **called: Any) -> None:
+        self._called = called
+
     def fetch(self, *_: Any) -> list[Any]:
         self.turns += 1
+        if self.turns == 1:
+            self._called["assigned"](None, [])
+        if self.turns == TURNS // 4 and self.meanwhile:
+            self._called[self.meanwhile](None, [])
         Clock.seconds += 0.01
         if self.turns == TURNS:
             self._link.stop()
@@ -60,6 +69,9 @@ class Writer:
 
     def __len__(self) -> int:
         return int(self.busy)
+
+    def purge(self) -> None:
+        pass
 
     def flush(self, seconds: float) -> bool:
         if seconds:
@@ -94,3 +106,22 @@ def test_a_commit_waits_for_acknowledgements_only_when_it_is_overdue(
     apart = [after - before for before, after in zip(writer.waited, writer.waited[1:], strict=False)]
     assert apart
     assert min(apart) >= pace.commit + pace.grace - 0.011
+
+
+@pytest.mark.parametrize(("meanwhile", "why"), [("lost", "asked to"), ("assigned", "idle")])
+def test_a_worker_outside_its_group_is_not_idle(
+    meanwhile: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Partitions lost in an outage come back with the group: nobody knows before whether events wait."""
+    monkeypatch.setattr(loop, "Intake", Intake)
+    monkeypatch.setattr(Intake, "meanwhile", meanwhile)
+    monkeypatch.setattr(Clock, "seconds", 0.0)
+    pace = Pace(until_idle=TURNS * 0.01 * 0.4)
+    said: list[Any] = []
+    link = LocalLink(lambda name, **fields: said.append((name, fields.get("why"))), clock=Clock())
+    engine: Any = None
+    writer: Any = Writer(busy=False)
+
+    Worker(engine, writer, ["t"], {}, pace, link, Metrics(), clock=Clock()).run()
+
+    assert ("draining", why) in said

@@ -25,7 +25,7 @@ class Assignment:
 
     Attributes:
         owned: The assignment of each partition it has.
-        joined: Whether the group told it its partitions, be they none.
+        joined: Whether it is in the group and was told its partitions, be they none.
     """
 
     def __init__(self, metrics: Metrics, say: Say) -> None:

@@ -42,7 +42,7 @@ class Intake:
         self.exhausted = False
         self.paused = False
 
-    def join(self, assigned: Gone, revoked: Gone, lost: Gone) -> None:
+    def join(self, *, assigned: Gone, revoked: Gone, lost: Gone) -> None:
         """Joins the group."""
         self.consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
 

@@ -105,7 +105,7 @@ class Worker:
             EnvironmentFault: Kafka does not allow it, or does not take what is written.
         """
         try:
-            self._intake.join(self._assigned, self._revoked, self._lost)
+            self._intake.join(assigned=self._assigned, revoked=self._revoked, lost=self._lost)
             while not (why := self._over()):
                 self._turn()
             self._link.say("draining", why=why)
@@ -238,6 +238,7 @@ class Worker:
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._writer.purge()
         left = self._give_up(partitions)
+        self._partitions.joined = False
         self._link.say("partitions_lost", partitions=names(partitions), discarded=left)
 
     def _give_up(self, partitions: list[TopicPartition]) -> int:
