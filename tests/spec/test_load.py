@@ -316,3 +316,11 @@ def test_what_is_added_further_down_is_not_called_unknown(tmp_path: Path, key: s
 
     assert finding.code == "E301"
     assert finding.hint == "it is added further down: only what is added before can be used here"
+
+
+def test_the_field_of_a_text_is_known(tmp_path: Path) -> None:
+    """With `format: text` an event is its `text`: another name is a mistake, a misuse is found."""
+    text = BASE.replace("fields: {user_id: string, amount: double, device: string}", "format: text")
+    text = text.replace("key: user_id", "key: txt").replace("amount > 10.0", "text > 10.0")
+
+    assert [(one.code, one.line) for one in found(tmp_path, text)] == [("E301", 4), ("E303", 10)]
