@@ -74,13 +74,10 @@ class Intake:
 
     def serve(self) -> None:
         """Lets the client do its callbacks while all partitions are paused."""
-        before = set(self._partitions.owned.values())
         self._partitions.begin()
         message = self.consumer.poll(0)
         if message is not None:
             self._stash += self._partitions.ours(self._events([message]))
-        if not before.issuperset(self._partitions.owned.values()):
-            self.consumer.pause(self.consumer.assignment())
 
     def pause(self) -> None:
         """Takes nothing from now on; the group is served by `serve`."""
@@ -91,6 +88,17 @@ class Intake:
         """Takes again."""
         self.paused = False
         self.consumer.resume(self.consumer.assignment())
+
+    def take_on(self, partitions: list[TopicPartition]) -> None:
+        """Partitions were assigned.
+
+        The client keeps whether a partition is paused even while another worker has it.
+        """
+        self.consumer.incremental_assign(partitions)
+        if self.paused:
+            self.consumer.pause(partitions)
+        else:
+            self.consumer.resume(partitions)
 
     def given_up(self, left: int) -> None:
         """Partitions are gone, with `left` events that were taken and that their next owner takes again."""

@@ -219,6 +219,7 @@ class Worker:
     # The life of a partition; called by the client inside poll, consume and close.
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._intake.take_on(partitions)
         self._partitions.add(partitions)
         self._busy_at = self._clock.monotonic()
         if partitions:
