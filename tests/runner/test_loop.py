@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from pointsman.runner import loop
 from pointsman.runner.link import LocalLink
@@ -34,7 +36,7 @@ class Intake:
 
     paused = exhausted = False
 
-    consumer = None
+    consumer = SimpleNamespace(commit=lambda **_: [])
 
     def __init__(self, *given: Any) -> None:
         self._link = given[-1]
@@ -125,3 +127,30 @@ def test_a_worker_outside_its_group_is_not_idle(
     Worker(engine, writer, ["t"], {}, pace, link, Metrics(), clock=Clock()).run()
 
     assert ("draining", why) in said
+
+
+class LeavesWork(Intake):
+    """Has a partition of which an event still waits at the end."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._partitions = given[-2]
+
+    def close(self) -> None:
+        self._called["assigned"](None, [TopicPartition("t", 0)])
+        self._partitions.owned["t", 0].wait(0, 10)
+        self._called["revoked"](self.consumer, [TopicPartition("t", 0)])
+
+
+def test_events_that_a_drain_did_not_finish_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that hangs outlasts the drain; the log says how many events are left to the next run."""
+    monkeypatch.setattr(loop, "Intake", LeavesWork)
+    monkeypatch.setattr(Clock, "seconds", 0.0)
+    said: dict[str, Any] = {}
+    link = LocalLink(lambda name, **fields: said.update({name: fields}), clock=Clock())
+    engine: Any = None
+    writer: Any = Writer(busy=False)
+
+    Worker(engine, writer, ["t"], {}, Pace(), link, Metrics(), clock=Clock()).run()
+
+    assert said["partitions_revoked"] == {"partitions": ["t-0"], "discarded": 1}

@@ -233,7 +233,7 @@ class Worker:
             else:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
-        if partitions and not self._closing:
+        if partitions and (left or not self._closing):
             self._link.say("partitions_revoked", partitions=names(partitions), discarded=left)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
