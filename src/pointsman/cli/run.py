@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from dataclasses import asdict
@@ -92,7 +93,10 @@ def run(
         as_json=as_json,
     )
     calm_collector()
-    watch = not as_json and is_terminal(sys.stdout) and is_terminal(sys.stderr)
+    # A dumb terminal cannot draw a line anew.
+    watch = (
+        not as_json and os.environ.get("TERM") != "dumb" and all(map(is_terminal, (sys.stdout, sys.stderr)))
+    )
     summary = run_native(load(path, settings.overlays), settings, watch=watch)
     if as_json:
         write_json(asdict(summary))
