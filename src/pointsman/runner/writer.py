@@ -15,8 +15,13 @@ from pointsman.bus.faults import fault
 from pointsman.runner.letters import kafka_headers
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
+from pointsman.runner.placing import Places
 
 __all__ = ["Target", "Writer"]
+
+
+_LOOK_EVERY = 60
+"""Flushes between two looks at the number of partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,10 @@ class Writer:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._failure: tuple[KafkaError, str] | None = None
+        self._places = Places(0)
+        self._flushes = 1
         self.bytes = 0
+        self._count_partitions()
 
     def __len__(self) -> int:
         """Records handed over and not acknowledged, reports that were not looked at included."""
@@ -114,6 +122,9 @@ class Writer:
         except KafkaException as error:  # what is fatal to the client is raised by whatever call comes next
             raise self._fault(error.args[0], self._decisions.topic) from error
         self._check()
+        if self._flushes % _LOOK_EVERY == 0:
+            self._count_partitions()
+        self._flushes += 1
         if left == 0:
             self.bytes = 0
         return left == 0
@@ -162,10 +173,20 @@ class Writer:
             for key, value in zip(keys, values, strict=True):
                 self._produce(topic, value, key, (), 0)
             return
-        messages = [{"value": value, "key": key} for value, key in zip(values, keys, strict=True)]
-        if self._producer.produce_batch(topic, messages) < len(messages):
-            refused: Any = next(m["_error"] for m in messages if "_error" in m)
-            raise self._fault(refused, topic)
+        for partition, messages in self._places.sort(keys, values):
+            if self._producer.produce_batch(topic, messages, partition=partition) < len(messages):
+                refused: Any = next(m["_error"] for m in messages if "_error" in m)
+                raise self._fault(refused, topic)
+
+    def _count_partitions(self) -> None:
+        """Looks how many partitions decisions have now; some may have been added."""
+        topic = self._decisions.topic
+        try:
+            count = len(self._producer.list_topics(topic, timeout=5.0).topics[topic].partitions)
+        except KafkaException:
+            return  # nobody answers: what is known still holds, and delivery will tell
+        if count and count != self._places.partitions:
+            self._places = Places(count)
 
     def _produce(
         self, topic: str, value: bytes | None, key: Key, headers: Sequence[Any], timestamp: int
