@@ -33,6 +33,7 @@ class Sent:
         seconds: From the first event to the last delivery.
         created: Whether the topic had to be made.
         error: The first failure's text; empty where there was none.
+        keyed: How many had the field that keys them.
     """
 
     topic: str
@@ -42,6 +43,7 @@ class Sent:
     seconds: float = 0.0
     created: bool = False
     error: str = ""
+    keyed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def send(
         reading.values(path, chosen), target, per_second, done, reading.count(path, chosen), quiet=as_json
     )
     _say_how_it_went(done, as_json)
+    if target.key and done.sent and not done.keyed:
+        warn(f"no event has the field '{target.key}': all were sent without a key")
     if done.failed:
         raise typer.Exit(1)
 
@@ -147,18 +151,29 @@ def _send_all(
     values: Iterator[bytes], target: Target, rate: float | None, done: Sent, total: int | None, *, quiet: bool
 ) -> None:
     began = time.monotonic()
-    tried = 0
     with wire.Sender(target.config) as sender, _progress(total, quiet=quiet) as advance:
-        for value in values:
+        for value in _told(values, done):
             if rate is not None:
-                _wait_until(began + tried / rate)
-            sender.send(target.topic, value, reading.field_text(value, target.key) if target.key else None)
-            tried += 1
+                _wait_until(began + done.sent / rate)
+            key = reading.field_text(value, target.key) if target.key else None
+            sender.send(target.topic, value, key)
+            done.sent += 1
+            done.keyed += key is not None
             done.bytes += len(value)
             advance(1)
     done.failed, done.error = sender.failed, sender.first_error
-    done.sent = tried - done.failed
+    done.sent -= done.failed
     done.seconds = round(time.monotonic() - began, 3)
+
+
+def _told(values: Iterator[bytes], done: Sent) -> Iterator[bytes]:
+    """The values; where the file turns out to be wrong, the error says what is in the topic already."""
+    try:
+        yield from values
+    except UsageError as error:
+        if not done.sent:
+            raise
+        raise UsageError(f"{error}; the {done.sent:,} events before it were sent") from error
 
 
 def _wait_until(moment: float) -> None:
