@@ -12,15 +12,21 @@ from pointsman.runner.link import LocalLink
 from pointsman.runner.metrics import Metrics
 
 
+def intake_of(broker: Kafka, topic: str, metrics: Metrics) -> tuple[Intake, Assignment]:
+    """A consumer with a group of its own."""
+    link = LocalLink(lambda *_, **__: None)
+    config = client_config(broker.client_config, "latency", "consumer", pipeline=unique("g"))
+    partitions = Assignment(metrics, link.say)
+    return Intake(config, [topic], partitions, link), partitions
+
+
 def test_a_partition_that_went_while_paused_comes_back_as_the_others_are(
     broker: Kafka, topic: TopicFactory
 ) -> None:
     """The client remembers a pause over a rebalance; the worker does not mean it any longer."""
     name = topic(2)
     broker.produce(name, [("k", f"{n}", n % 2) for n in range(20)])
-    link = LocalLink(lambda *_, **__: None)
-    config = client_config(broker.client_config, "latency", "consumer", pipeline=unique("g"))
-    intake = Intake(config, [name], Assignment(Metrics(), link.say), link)
+    intake = intake_of(broker, name, Metrics())[0]
     first, second = TopicPartition(name, 0, 0), TopicPartition(name, 1, 0)
 
     def fetched(events: int) -> list[int]:
@@ -44,5 +50,24 @@ def test_a_partition_that_went_while_paused_comes_back_as_the_others_are(
         assert intake.fetch(10, 0.2) == []
         intake.resume()
         assert fetched(10) == [1] * 10
+    finally:
+        intake.close()
+
+
+def test_the_lag_is_told_before_the_first_event(broker: Kafka, topic: TopicFactory) -> None:
+    """A partition that hands over nothing is as far behind as its committed offset says."""
+    name, metrics = topic(1), Metrics()
+    broker.produce(name, [f"{n}" for n in range(10)])
+    intake, partitions = intake_of(broker, name, metrics)
+    try:
+        intake.consumer.commit(offsets=[TopicPartition(name, 0, 4)], asynchronous=False)
+        partitions.add([TopicPartition(name, 0)])
+        intake.take_on([TopicPartition(name, 0, 10)])
+        for _ in range(100):  # the end is known once the broker has answered
+            assert intake.fetch(1, 0.1) == []
+            partitions.count_lag(intake.consumer)
+            if lag := metrics.snapshot().get("pointsman_lag_events"):
+                break
+        assert lag == {(name, "0"): 6}
     finally:
         intake.close()
