@@ -59,7 +59,6 @@ class Writer:
         self._places = Places(0)
         self._flushes = 1
         self.bytes = 0
-        self._count_partitions()
 
     def __len__(self) -> int:
         """Records handed over and not acknowledged, reports that were not looked at included."""
@@ -173,6 +172,8 @@ class Writer:
             for key, value in zip(keys, values, strict=True):
                 self._produce(topic, value, key, (), 0)
             return
+        if not self._places.partitions:
+            self._count_partitions()
         for partition, messages in self._places.sort(keys, values):
             if self._producer.produce_batch(topic, messages, partition=partition) < len(messages):
                 refused: Any = next(m["_error"] for m in messages if "_error" in m)
