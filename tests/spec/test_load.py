@@ -324,3 +324,13 @@ def test_the_field_of_a_text_is_known(tmp_path: Path) -> None:
     text = text.replace("key: user_id", "key: txt").replace("amount > 10.0", "text > 10.0")
 
     assert [(one.code, one.line) for one in found(tmp_path, text)] == [("E301", 4), ("E303", 10)]
+
+
+def test_a_files_digest_is_known_and_comes_later(tmp_path: Path) -> None:
+    """`path@digest` of a file that is there is not told as a missing file."""
+    (tmp_path / "m.onnx").write_bytes(b"")
+    text = BASE.replace(
+        'other: {python: "baseline:predict"}', 'other: {onnx: "m.onnx@sha256:ab", inputs: {}}'
+    )
+
+    assert [finding.code for finding in found(tmp_path, text)] == ["E206"]

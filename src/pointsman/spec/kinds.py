@@ -151,6 +151,8 @@ def _file(reader: Reader, _kind: declarations.FileName, node: Node) -> Any:
         return path
     if path.is_dir():
         return reader.tell(node, "E216", f"{node.found} is a folder", "name a file in it")
+    if "@" in node.text and path.with_name(path.name.partition("@")[0]).is_file():
+        return reader.later(node, "path@digest")
     return reader.tell(node, "E216", f"there is no file {node.found}", _near_file(path))
 
 
