@@ -16,7 +16,7 @@ from pointsman.base.errors import SpecError, UsageError
 from pointsman.cli.main import app
 from pointsman.runner.file import run_file
 from pointsman.runner.host import Host
-from pointsman.runner.monitor import numbers
+from pointsman.runner.metrics import numbers
 from pointsman.spec import load
 
 DOCUMENT = """

@@ -115,7 +115,7 @@ def _refuse_with_events(*, workers: int, **options: Any) -> None:
 
 def _run_file(path: Path, overlay: list[Path] | None, events: str, max_events: int | None) -> None:
     from pointsman.runner.file import run_file
-    from pointsman.runner.monitor import numbers
+    from pointsman.runner.metrics import numbers
     from pointsman.spec import load
 
     document = load(path, tuple(overlay or ()))
