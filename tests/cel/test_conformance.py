@@ -53,3 +53,29 @@ def test_a_failed_case_is_shown(tmp_path, capsys):
 
     assert main([str(tmp_path / "cases.jsonl")]) == 1
     assert "gave -3, not 99 (int)" in capsys.readouterr().out
+
+
+def test_a_line_that_is_no_case_is_one_failure(tmp_path, capsys):
+    """The line is named with what is wrong; the cases around it are judged."""
+    good = {key: value for key, value in cases(OWN)[0].items() if key != "description"}
+    lines = [
+        json.dumps(
+            good | {"expr": "'\u2028'.size()", "expected_value": {"t": "int", "v": 1}}, ensure_ascii=False
+        ),
+        "not JSON",
+        "[1]",
+        json.dumps({key: value for key, value in good.items() if key != "needs"}),
+        json.dumps(good | {"expr": 5}),
+        json.dumps({key: value for key, value in good.items() if key != "expected_value"}),
+    ]
+    (tmp_path / "cases.jsonl").write_text("\n".join(lines))
+
+    assert main([str(tmp_path / "cases.jsonl")]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "FAILED cases.jsonl:2: not JSON: Expecting value: line 1 column 1 (char 0)",
+        "FAILED cases.jsonl:3: a case is a JSON object",
+        "FAILED cases.jsonl:4: the key 'needs' is missing",
+        "FAILED cases.jsonl:5: 'expr' is not a string",
+        "FAILED cases.jsonl:6: it has neither expected_value nor expected_error",
+        "1 passed, 5 failed, 0 listed",
+    ]

@@ -47,6 +47,8 @@ def problems(text, scope=TYPED, want=None):
         ("location in [1, 2]", "E303", "location in [1, 2]", ""),
         ("1.0 < amount < 5.0", "E303", "<", "do not chain"),
         ("flag == 1", "E303", "flag == 1", ""),
+        ("amount * 2 > 4.0", "E303", ">", "double(x)"),
+        ("size(location) == 2.5", "E303", "==", "double(x)"),
         ("ts > 5", "E303", "ts > 5", ""),
         ("event.?amount > 5.0", "E303", ">", ""),
         ('amount + "x"', "E302", 'amount + "x"', "string(number)"),
@@ -62,6 +64,9 @@ def problems(text, scope=TYPED, want=None):
         ('ts > timestamp("yesterday")', "E306", '"yesterday"', ""),
         ('now > now + duration("1 day")', "E306", '"1 day"', ""),
         ("has(amount)", "E300", "amount", "has(event.amount)"),
+        ("has(event.in)", "E300", "event", '"in" in event'),
+        ('has(event["a b"])', "E300", "[", '"a b" in event'),
+        ("has(event)", "E300", "event", "has(event.x)"),
         ("(amount > 1", "E300", "1", ""),
         ('location == "x', "E300", '"x', ""),
         ("amount >", "E300", ">", ""),
@@ -83,6 +88,16 @@ def test_a_mistake_is_found_where_it_stands(text, code, underlined, words):
     assert text[first.offset : first.offset + first.length] == underlined
     assert words in f"{first.message} {first.hint}"
     assert "ERROR" not in first.message
+
+
+def test_the_names_of_a_foreign_macro_are_no_mistakes_of_their_own():
+    """`any(i, …)` is one mistake: its `i` is not looked for among the fields; other names still are."""
+    found = problems("event.items.any(i, i.price > 5 && locaton == i.name)")
+
+    assert [(p.code, p.hint) for p in found] == [
+        ("E301", "write items.exists(i, condition)"),
+        ("E301", "did you mean 'location'? declare new fields under source.fields"),
+    ]
 
 
 @pytest.mark.parametrize(

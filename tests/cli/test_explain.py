@@ -80,6 +80,38 @@ def test_a_python_condition_sees_what_run_shows_it(pointsman: Pointsman, mine: P
     assert [route["outcome"] for route in told["routes"]] == ["true", "not reached", "not reached"]
 
 
+def test_what_the_environment_gave_is_not_shown(
+    pointsman: Pointsman, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition that compares with a secret is shown as it stands in the file."""
+    monkeypatch.setenv("TOKEN", "hunter2")
+    pipeline = mine / "pipeline.yaml"
+    condition = """'headers.token == "${TOKEN}" && amount > 1000'"""
+    pipeline.write_text(pipeline.read_text().replace("location != home && amount > 1000", condition))
+    asked = ("explain", "--event", '{"amount": 1020}', "--header", "token=other")
+
+    people = pointsman(*asked, cwd=mine).out
+    programs = pointsman(*asked, "--json", cwd=mine).out
+
+    assert 'headers.token == "${TOKEN}" && amount > 1000' in people
+    assert "hunter2" not in people + programs
+    assert json.loads(programs)["routes"][0]["outcome"] == "false"
+
+
+def test_a_pipeline_of_csv_reads_a_files_lines(pointsman: Pointsman, mine: Path) -> None:
+    """With `format: csv` a CSV file has no header line, and each line is an event as `run` takes it."""
+    pipeline = mine / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text().replace("  id: txn_id", "  id: txn_id\n  format: csv"))
+    (mine / "lines.csv").write_text("t-1,U1,iOS,Japan,5\nt-2,U2,web,Japan,7.5\n")
+
+    ran = pointsman("run", "--events", "lines.csv", cwd=mine)
+    told = pointsman("explain", "--event", "@lines.csv", "--line", "2", "--json", cwd=mine)
+
+    record = json.loads(told.out)["record"]
+    assert record["event"]["amount"] == 7.5
+    assert record["event"] == json.loads(ran.out.splitlines()[1])["event"]
+
+
 def test_the_event_may_come_from_standard_input(pointsman: Pointsman, mine: Path) -> None:
     """`@-` reads events from a pipe."""
     done = pointsman(

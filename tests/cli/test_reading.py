@@ -59,6 +59,19 @@ def test_parquet_rows_become_objects(tmp_path: Path) -> None:
     assert json.loads(value) == {"id": "t-1", "at": "2026-01-02T00:00:00+00:00", "raw": "AAE=", "n": None}
 
 
+def test_what_json_cannot_write_becomes_null(tmp_path: Path) -> None:
+    """pandas marks a gap by NaN; an event with NaN in it is no JSON, and a pipeline could not use it."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table({"x": [float("nan"), 1.5], "l": [[{"y": float("inf")}, {"y": 1.0}], None]})
+    parquet.write_table(table, tmp_path / "e.parquet")
+
+    found = [json.loads(value) for value in reading.values(tmp_path / "e.parquet", "parquet")]
+
+    assert found == [{"x": None, "l": [{"y": None}, {"y": 1.0}]}, {"x": 1.5, "l": None}]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A missing file is a wrong use of the command, and the message says what to give."""
     with pytest.raises(UsageError, match=r"nothing\.jsonl does not exist: name a file of events"):

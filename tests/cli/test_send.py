@@ -66,6 +66,20 @@ def test_rows_come_from_standard_input_too(pointsman: Pointsman, broker: Kafka, 
     ]
 
 
+def test_half_a_file_and_no_key_are_told(pointsman: Pointsman, broker: Kafka, tmp_path: Path) -> None:
+    """A key's field that no event has is a slip; a bad row says how many events went before it."""
+    (tmp_path / "events.csv").write_text("user,n\nU1,1\nU2,2\nU3,3,3\n")
+    (tmp_path / "events.jsonl").write_bytes(EVENTS)
+    to = ("--topic", unique("send"), "--bootstrap", broker.bootstrap)
+
+    wrong = pointsman("send", "events.csv", *to, cwd=tmp_path)
+    keyless = pointsman("send", "events.jsonl", *to, "--key", "usr_id", cwd=tmp_path)
+
+    assert wrong.code == 2
+    assert "quote the cell that holds a comma; the 2 events before it were sent" in wrong.err
+    assert "no event has the field 'usr_id': all were sent without a key" in keyless.err
+
+
 def test_what_does_not_arrive_is_counted(pointsman: Pointsman, broker: Kafka, tmp_path: Path) -> None:
     """An event larger than the topic takes is counted, its error is told, and the exit code is 1."""
     topic = broker.create_topic(unique("small"), config={"max.message.bytes": "2000"})

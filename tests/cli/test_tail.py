@@ -42,7 +42,7 @@ FIXED = {
         **SPLIT["decision"],
         "route": "otherwise",
         "propensity": 1.0,
-        "errors_total": 2,
+        "errors_total": 1,
         "candidates": None,
     },
     "result": {"status": "failed", "model": "challenger", "attempts": []},

@@ -41,6 +41,15 @@ def test_a_condition_that_errs_is_passed_over_counted_and_named(case):
     assert decided.errors == {"routes.first": 1, "routes.second": 1}
 
 
+def test_a_route_counts_the_events_of_all_its_models(case):
+    """However a strategy spreads them."""
+    split = "routes:\n  - {name: ab, use: {split: {a: 50%, b: 30%, c: 20%}, unit: event.u}}\n"
+    decided = case(split).decide(*({"u": f"u{n}"} for n in range(100)))
+
+    assert len(decided.chosen) == 3
+    assert decided.routes == {"ab": 100}
+
+
 def test_false_and_an_error_is_false(case):
     """CEL absorbs: a conjunct that is false makes the whole false, whatever the other one does."""
     record = case(THREE).record({"x": "2"})

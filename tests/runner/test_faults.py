@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import Consumer
 
 from kafka import Kafka
 from pointsman.bus.local import LocalBroker
@@ -155,6 +156,37 @@ def test_a_missing_source_topic_is_said_clearly(pipeline: Pipeline) -> None:
     """A topic that does not exist ends the run at once with exit code 3."""
     pipeline.document["source"]["topics"] = ["there-is-no-such-topic"]
     assert "'there-is-no-such-topic' does not exist" in "".join(pipeline.run(code=3).errors)
+
+
+def test_a_session_that_the_broker_does_not_allow_ends_the_run(pipeline: Pipeline) -> None:
+    """What the group refuses for good is an error with exit code 3, not a warning for ever."""
+    pipeline.document["kafka"]["session.timeout.ms"] = 100
+    said = "".join(pipeline.run(code=3).errors)
+    assert "does not allow this session.timeout.ms; the broker's group.min.session.timeout.ms" in said
+
+
+def test_a_group_that_shares_out_another_way_ends_the_run(pipeline: Pipeline) -> None:
+    """A group of consumers with another assignor cannot be joined, and the message says what to do."""
+    config = {**pipeline.kafka.client_config, "group.id": pipeline.name}
+    other = Consumer({**config, "partition.assignment.strategy": "range"})
+    other.subscribe([pipeline.source])
+    while not other.assignment():
+        other.poll(0.1)
+    said = "".join(pipeline.run(code=3).errors)
+    other.close()
+    assert f"other members of the group {pipeline.name} at" in said
+    assert "give this pipeline a group.id of its own" in said
+
+
+def test_a_fenced_member_ends(pipeline: Pipeline) -> None:
+    """A second run with the same group.instance.id takes the place; the first says so and ends."""
+    pipeline.document["kafka"]["group.instance.id"] = pipeline.name
+    first = pipeline.start()
+    first.wait_for("partitions_assigned")
+    second = pipeline.start()
+    assert first.wait() == 3
+    assert "has the same group.instance.id; give each run" in "".join(first.errors)
+    assert second.terminate() == 0
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pointsman.base.errors import SpecError, UsageError
 from pointsman.cli.main import app
 from pointsman.runner.file import run_file
 from pointsman.runner.host import Host
-from pointsman.runner.monitor import numbers
+from pointsman.runner.metrics import numbers
 from pointsman.spec import load
 
 DOCUMENT = """
@@ -62,19 +64,19 @@ def decide(folder: Path, content: bytes, **options: Any) -> tuple[list[Any], lis
 
 
 def test_each_line_ends_as_a_decision_or_a_dead_letter(folder: Path) -> None:
-    """The source is the file and the line; blank lines are no events."""
+    """The source is the document's topic and the line; blank lines are no events."""
     content = (
         b'{"id":"1","k":"a","n":2}\n\n  \r\n{"id":"2","k":"b","n":3}\r\nnot JSON\n{"id":"3","k":"b","n":4}'
     )
     decisions, letters, counts = decide(folder, content)
     assert [(d["id"], d["source"]["offset"]) for d in decisions] == [("1", 0), ("3", 5)]
     assert decisions[0]["source"] == {
-        "topic": str(folder / "events.jsonl"), "partition": 0, "offset": 0, "key": None
+        "topic": "in", "partition": 0, "offset": 0, "key": None
     }  # fmt: skip
     assert [d["metadata"]["name"] for d in decisions] == ["Ada", "nobody"]
     assert [(x["id"], x["reason"]) for x in letters] == [
         ("2", "unmatched"),
-        (f"{folder / 'events.jsonl'}-0-4", "undecodable"),
+        ("in-0-4", "undecodable"),
     ]
     assert letters[1]["value"] == "not JSON"
     assert counts["events"] == 4
@@ -104,7 +106,7 @@ def test_the_command_reads_standard_input(folder: Path) -> None:
         app, ["run", str(folder / "pipeline.yaml"), "--events", "-"], input='{"id":"1","k":"a","n":2}\n{}\n'
     )
     assert result.exit_code == 0
-    assert json.loads(result.stdout)["source"]["topic"] == "stdin"
+    assert json.loads(result.stdout)["source"]["topic"] == "in"
     assert json.loads(result.stderr)["reason"] == "unmatched"
 
 
@@ -150,3 +152,28 @@ def test_a_changed_table_is_read_again(folder: Path) -> None:
     assert host.tables["names"]["a"]["name"] == "Ada Lovelace"
     assert [name for name, _ in said] == ["table_reloaded", "table_note"]
     host.close()
+
+
+def test_answers_do_not_wait_for_what_is_not_typed_yet(folder: Path) -> None:
+    """Each line is decided when it is there, also by a model that takes its time; tables are read anew."""
+    (folder / "slow.py").write_text("import time\n\ndef f(rows):\n    time.sleep(0.1)\n    return rows\n")
+    (folder / "names.csv").write_text("k,name\na,old\n")
+    (folder / "slow.yaml").write_text(
+        "version: 1\npipeline: p\nsource: {topics: [in], fields: {k: string}}\n"
+        "tables: {names: {file: names.csv, key: k}}\n"
+        "enrich: {name: {lookup: names, key: k, take: name}}\n"
+        "models: {slow: {python: 'slow:f', inputs: {k: k}}}\nroutes: [{name: all, use: slow}]\n"
+    )
+    command = [sys.executable, "-m", "pointsman.cli.main", "run", "slow.yaml", "--events", "-"]
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        told = []
+        for name in ("old", "new"):
+            (folder / "names.csv").write_text(f"k,name\na,{name}\n")
+            process.stdin.write(b'{"k": "a"}\n')
+            process.stdin.flush()
+            told.append(json.loads(process.stdout.readline())["metadata"]["name"])
+        process.stdin.close()
+    assert told == ["old", "new"]
+    assert process.returncode == 0

@@ -14,8 +14,8 @@ from rich.console import Console
 import pointsman.runner
 from pointsman.base.signals import LATENCY_BOUNDS, LOGS, METRICS
 from pointsman.runner.logs import line
-from pointsman.runner.metrics import Metrics, expose, merge, total, without_gauges
-from pointsman.runner.monitor import Lines, numbers
+from pointsman.runner.metrics import Metrics, expose, merge, numbers, total, without_gauges
+from pointsman.runner.monitor import Lines
 from pointsman.runner.view import View, quantile
 
 

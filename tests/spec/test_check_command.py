@@ -58,6 +58,9 @@ def test_json_holds_every_finding(tmp_path: Path) -> None:
             9,
         ),
         ("fields: {user_id: string, amount: double, device: string}", "format: csv", "E431", 5),
+        ("source:", "kafka: {enable.auto.commit: true}\nsource:", "E445", 2),
+        ("source:", "kafka: {nonsense.property: 1}\nsource:", "E445", 2),
+        ("source:", "kafka: {security.protocol: SSL, ssl.ca.location: nope.pem}\nsource:", "E445", 2),
     ],
 )
 def test_what_the_document_names_is_opened(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:

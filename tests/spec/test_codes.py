@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pointsman.base.errors import Finding
 from pointsman.cel.problems import CODES
-from pointsman.cli.check import opened
-from pointsman.spec import examine
+from pointsman.cli.main import app
 from pointsman.spec.codes import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
@@ -47,10 +48,10 @@ def findings(folder: Path, piece: str) -> list[Finding]:
     """What `check` finds in the payments pipeline with a piece merged over it."""
     overlay = folder / "overlay.yaml"
     overlay.write_text(piece, "utf-8")
-    document, found = examine(folder / "pipeline.yaml", [overlay], {})
-    if document is None:
-        return found
-    return [*found, *opened(document)]
+    done = CliRunner().invoke(
+        app, ["check", str(folder / "pipeline.yaml"), "--overlay", str(overlay), "--json"]
+    )
+    return [Finding(**one) for one in json.loads(done.stdout)["findings"]]
 
 
 def codes(found: list[Finding], code: str) -> list[str]:

@@ -270,3 +270,66 @@ def test_a_thousand_routes_load(tmp_path: Path) -> None:
 
     assert len(doc.routes) == 1002
     assert dataclasses.is_dataclass(doc)
+
+
+@pytest.mark.parametrize(("text", "path"), [("package", 'event["package"]'), ("event.in", 'x["in"]')])
+def test_a_reserved_word_in_quotes_may_be_a_field_or_a_text(tmp_path: Path, text: str, path: str) -> None:
+    """Both readings are told: how the field is reached, and how the text is written."""
+    (finding,) = found(tmp_path, BASE.replace("amount > 10.0", f'"{text}"'))
+
+    assert path in finding.hint
+    assert f"for the text itself write '\"{text}\"'" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "words"),
+    [
+        ('other: {python: "baseline:predict"}', 'other: {python: "b:p", version: 3.0}', "E204", '"3.0"'),
+        ("routes:", "limits: {in_flight: 3.5}\nroutes:", "E204", "write digits, such as 100"),
+        ("routes:", "limits: {in_flight: '3.5'}\nroutes:", "E204", "write digits, such as 100"),
+        ("routes:", "limits: {in_flight: '3'}\nroutes:", "E204", "write it without quotes: 3"),
+        ("use: other", "use: {split: {other: 0.5, baseline: 50%}}", "E209", "write 50%, or 0.5%"),
+        ('other: {python: "baseline:predict"}', 'other: {http: "x", python: "b:p"}', "E206", "remove it"),
+    ],
+)
+def test_the_hint_fits_what_was_written(tmp_path: Path, old: str, new: str, code: str, words: str) -> None:
+    """What people are told to write would be accepted, and each mistake is told once."""
+    (finding,) = found(tmp_path, BASE.replace(old, new))
+
+    assert finding.code == code
+    assert words in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "enrich"),
+    [
+        ("user_id", "{first: second + 1, second: '2'}"),
+        ("user_id", "{first: metadata.second + 1, second: '2'}"),
+        ("segment", "{segment: string(2)}"),
+    ],
+)
+def test_what_is_added_further_down_is_not_called_unknown(tmp_path: Path, key: str, enrich: str) -> None:
+    """Metadata is added in order: an expression before it is told so, not to declare a field."""
+    text = BASE.replace("key: user_id", f"key: {key}").replace("routes:", f"enrich: {enrich}\nroutes:")
+    (finding,) = found(tmp_path, text)
+
+    assert finding.code == "E301"
+    assert finding.hint == "it is added further down: only what is added before can be used here"
+
+
+def test_the_field_of_a_text_is_known(tmp_path: Path) -> None:
+    """With `format: text` an event is its `text`: another name is a mistake, a misuse is found."""
+    text = BASE.replace("fields: {user_id: string, amount: double, device: string}", "format: text")
+    text = text.replace("key: user_id", "key: txt").replace("amount > 10.0", "text > 10.0")
+
+    assert [(one.code, one.line) for one in found(tmp_path, text)] == [("E301", 4), ("E303", 10)]
+
+
+def test_a_files_digest_is_known_and_comes_later(tmp_path: Path) -> None:
+    """`path@digest` of a file that is there is not told as a missing file."""
+    (tmp_path / "m.onnx").write_bytes(b"")
+    text = BASE.replace(
+        'other: {python: "baseline:predict"}', 'other: {onnx: "m.onnx@sha256:ab", inputs: {}}'
+    )
+
+    assert [finding.code for finding in found(tmp_path, text)] == ["E206"]

@@ -10,7 +10,16 @@ from typing import Any, Final, Literal
 from pointsman.base.errors import Misfit, PointsmanError
 from pointsman.bus.faults import describe, fault, telling, will_not_pass
 
-__all__ = ["LOGGER", "MAX_RECORD_BYTES", "OWNED", "Profile", "Role", "client_config", "connect"]
+__all__ = [
+    "LOGGER",
+    "MAX_RECORD_BYTES",
+    "OWNED",
+    "Profile",
+    "Role",
+    "client_config",
+    "connect",
+    "try_properties",
+]
 
 Profile = Literal["throughput", "latency"]
 Role = Literal["consumer", "producer", "admin"]
@@ -89,7 +98,7 @@ def client_config(
         for name, (value, why) in owner.items():
             if name in kafka and _text(kafka[name]) != _text(value):
                 raise Misfit(
-                    "E219",
+                    "E445",
                     f"the Kafka property '{name}' is Pointsman's own: {why}",
                     f"remove it; it is always {_text(value)}",
                     ("kafka", name),
@@ -158,11 +167,24 @@ def opened(kind: Any, config: Mapping[str, Any]) -> Any:
         raise _bad_property(str(error), config) from error
 
 
+def try_properties(kafka: Mapping[str, Any], profile: str) -> None:
+    """Makes clients with the document's properties and no broker's address: nothing is connected to.
+
+    Raises:
+        Misfit: If a property does not exist, has a wrong value, names a file that cannot be read, or is one
+            that a guarantee rests on.
+    """
+    from confluent_kafka import Consumer, Producer
+
+    opened(Producer, {**client_config(kafka, profile, "producer"), "bootstrap.servers": ""})
+    opened(Consumer, {**client_config(kafka, profile, "consumer"), "bootstrap.servers": ""}).close()
+
+
 def _bad_property(said: str, config: Mapping[str, Any]) -> PointsmanError:
     name = next((name for name in config if f'"{name}"' in said or f"'{name}'" in said), "")
     path = ("kafka", name) if name else ("kafka",)
     hint = "its properties are listed in librdkafka's CONFIGURATION.md"
-    return Misfit("E219", f"the Kafka client refuses its properties: {describe(said)}", hint, path)
+    return Misfit("E445", f"the Kafka client refuses its properties: {describe(said)}", hint, path)
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pointsman.base.errors import EnvironmentFault
 
-__all__ = ["describe", "fault", "telling", "will_not_pass"]
+__all__ = ["about_group", "describe", "fault", "telling", "will_not_pass"]
 
 _LOGIN: Final = {"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"}
 _TLS: Final = {"_SSL"}
@@ -20,6 +20,21 @@ _RIGHTS: Final = {
     "CLUSTER_AUTHORIZATION_FAILED": "the cluster",
     "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": "the transactional id",
 }
+_GROUP: Final = {
+    "INCONSISTENT_GROUP_PROTOCOL": (
+        "other members of the group{name} at {address} share its partitions out another way",
+        "give this pipeline a group.id of its own under kafka:, or end those members",
+    ),
+    "INVALID_SESSION_TIMEOUT": (
+        "{address} does not allow this session.timeout.ms",
+        "the broker's group.min.session.timeout.ms and group.max.session.timeout.ms bound it",
+    ),
+    "FENCED_INSTANCE_ID": (
+        "another consumer of the group{name} at {address} has the same group.instance.id",
+        "give each run a group.instance.id of its own under kafka:",
+    ),
+}
+"""Why a consumer cannot be in its group: what is so, and what to do."""
 _TELLING: Final = (_LOGIN, _TLS, set(_RIGHTS), _NAME, _SILENT - {"_TIMED_OUT", "_ALL_BROKERS_DOWN"})
 """Codes in the order of how much they tell: a broker that refuses a login is also 'down' and 'timed out'."""
 
@@ -35,8 +50,13 @@ def telling(errors: Iterable[Any]) -> Any:
 
 
 def will_not_pass(error: Any) -> bool:
-    """Tells whether trying again cannot help: a refused login, a certificate, a missing right."""
-    return error.name() in _LOGIN | _TLS | set(_RIGHTS)
+    """Tells whether trying again cannot help: a refused login, a missing right, a group closed to it."""
+    return error.name() in _LOGIN | _TLS | set(_RIGHTS) | set(_GROUP)
+
+
+def about_group(error: Any) -> bool:
+    """Tells whether the consumer's group is what it is about."""
+    return error.name() in _GROUP or error.name() == "GROUP_AUTHORIZATION_FAILED"
 
 
 def fault(error: Any, kafka: Mapping[str, Any], doing: str, name: str = "") -> EnvironmentFault:
@@ -67,6 +87,8 @@ def fault(error: Any, kafka: Mapping[str, Any], doing: str, name: str = "") -> E
     elif code in _NAME:
         what = f"the host of {address} has no address ({said})"
         do = "check bootstrap.servers under kafka:"
+    elif code in _GROUP:
+        what, do = (text.format(name=name and f" {name}", address=address) for text in _GROUP[code])
     elif code in _SILENT:
         what = f"no Kafka broker answers at {address} ({said})"
         do = "start one with 'pointsman broker start', or check bootstrap.servers and security.protocol"

@@ -77,7 +77,19 @@ def translate(
             break  # what follows the first is mostly its consequence
     if any(problem.code == "E302" and problem.message.endswith(_MISCALLED) for problem in problems):
         problems = [problem for problem in problems if problem.code != "E301"]  # a macro's own names
+    if own := _names_of_foreign_macros(text, problems):
+        problems = [p for p in problems if not (p.code == "E301" and _first_name(text, p) in own)]
     return problems or [Problem(0, 1, "E300", "the expression cannot be read")]
+
+
+def _names_of_foreign_macros(text: str, problems: Iterable[Problem]) -> set[str]:
+    """The names that macros of other languages, `any(x, x > 1)`, give to their elements."""
+    calls = (text[p.offset :] for p in problems if p.code == "E301" and p.hint.startswith("write items."))
+    return {found[1] for call in calls if (found := re.match(r"\w+\s*\(\s*(\w+)\s*,", call))}
+
+
+def _first_name(text: str, problem: Problem) -> str:
+    return text[problem.offset : problem.offset + problem.length].partition(".")[0]
 
 
 _MISCALLED: Final = "is not called like this"
@@ -161,9 +173,15 @@ class _Complaint:
         return self.make("E300", f"the {kind} does not fit 64 bits", hint)
 
     def has_needs_member(self) -> Problem:
-        found = next((t for t in tokenize(self.text) if t.at >= self.offset and t.kind == "name"), None)
-        path = self.names.get(found.text, "event.x") if found else "event.x"
-        return self.make("E300", "has() takes a member: something with a dot", f"write has({path})")
+        behind = [token for token in tokenize(self.text) if token.at >= self.offset]
+        at = next((n for n, token in enumerate(behind) if token.kind == "name"), None)
+        path = "event.x" if at is None else self.names.get(behind[at].text, "event.x")
+        hint = f"write has({path if '.' in path else path + '.x'})"
+        if at is not None and len(behind) > at + 2 and behind[at + 1].text == ".":
+            hint = f'a member of this name is tested as "{behind[at + 2].text}" in {behind[at].text}'
+        elif len(behind) > 1 and behind[0].text == "[" and behind[1].kind == "string":
+            hint = f"such a member is tested as {behind[1].text} in event"
+        return self.make("E300", "has() takes a member: something with a dot", hint)
 
     # -- names
 
@@ -269,6 +287,8 @@ def clash(function: str, kinds: list[str]) -> tuple[str, str, str]:
     """Returns code, message and hint for an operator or function on kinds of values that it does not take."""
     both = " and ".join(map(_an, kinds[:2]))
     numbers = {"int", "uint", "double"}
+    if function in (*_ORDER, "_==_", "_!=_") and set(kinds) <= numbers:
+        return "E303", f"{both} cannot be compared", "write both alike: 2.0 in place of 2, or double(x)"
     if function in ("_==_", "_!=_"):
         answer = "false" if function == "_==_" else "true"
         return "E303", f"{both} are never equal: this is always {answer}", _convert(kinds)

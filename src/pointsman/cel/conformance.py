@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,8 +158,40 @@ def _normal(expected: Mapping[str, Any]) -> Any:
 # ---- the command -------------------------------------------------------------------------------------
 
 
-def _cases(lines: Iterable[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lines if line.strip()]
+_KEYS: Final[dict[str, type]] = {
+    **dict.fromkeys(("file", "section", "name", "expr", "container"), str),
+    **dict.fromkeys(("disable_macros", "disable_check", "check_only"), bool),
+    **dict.fromkeys(("type_env", "needs"), list),
+    "bindings": dict,
+}
+_WORDS: Final = {str: "a string", bool: "true or false", list: "a list", dict: "an object"}
+
+
+def _cases(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Each line's number, its case, and what keeps it from being one, if anything does."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            case = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield number, {}, f"not JSON: {error}"
+        else:
+            yield number, case, _misshapen(case)
+
+
+def _misshapen(case: Any) -> str:
+    """Returns what a case lacks; empty where it has all that is needed to judge it."""
+    if not isinstance(case, dict):
+        return "a case is a JSON object"
+    for key, kind in _KEYS.items():
+        if key not in case:
+            return f"the key '{key}' is missing"
+        if not isinstance(case[key], kind):
+            return f"'{key}' is not {_WORDS[kind]}"
+    if case["check_only"] or case.get("expected_value") is not None or "expected_error" in case:
+        return ""
+    return "it has neither expected_value nor expected_error"
 
 
 def main(arguments: list[str]) -> int:
@@ -173,7 +205,11 @@ def main(arguments: list[str]) -> int:
         return 1
     passed = failed = 0
     listed: dict[str, int] = {}
-    for case in _cases(path.read_text(encoding="utf-8").splitlines()):
+    for number, case, misshapen in _cases(path.read_bytes().split(b"\n")):
+        if misshapen:
+            failed += 1
+            print(f"FAILED {path.name}:{number}: {misshapen}")
+            continue
         lacking = next((need for need in case["needs"] if need not in OFFERED), None)
         if lacking is not None:
             listed[lacking] = listed.get(lacking, 0) + 1

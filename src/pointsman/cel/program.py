@@ -123,7 +123,10 @@ class Program:
             slot
             holds another string, the whole is false.
         warnings: What the lint finds odd without refusing it.
+        hidden: Parts of the text that may be secret: start, end, and what people are shown in their place.
     """
+
+    hidden: tuple[tuple[int, int, str], ...] = ()
 
     def __init__(self, text: str, root: Node, want: str | None, warnings: tuple[Problem, ...] = ()) -> None:
         self.text = text
@@ -134,6 +137,15 @@ class Program:
         self._slots = {slot.path: slot.kind for slot in _slots(root)}
         self.reads = frozenset(self._slots)
         self.equalities = tuple(_equalities(root))
+
+    def shown(self, start: int = 0, end: int | None = None) -> str:
+        """Returns the text between two offsets as people may read it."""
+        parts, at, end = [], start, len(self.text) if end is None else end
+        for first, last, name in self.hidden:
+            if at < last and first < end:
+                parts += [self.text[at:first], name]
+                at = last
+        return "".join([*parts, self.text[at:end]])
 
     def inline(self, slots: Mapping[str, str]) -> Inline:
         """Returns the expression as text over the locals that hold the slots.
@@ -195,7 +207,7 @@ class Program:
             except Exception as raised:
                 error = describe(raised)
             used = {slot.path: values[slot.path] for slot in _slots(leaf)}
-            steps.append(Step(start, self.text[start:end], value, error, used))
+            steps.append(Step(start, self.shown(start, end), value, error, used))
         return steps
 
 

@@ -80,7 +80,8 @@ def bench(
 
     document = load(existing(pipeline), overlay or ())
     path = events or pipeline.with_name("events.jsonl")
-    values = list(itertools.islice(reading.values(path, reading.format_of(path)), _MOST_DIFFERENT))
+    form = reading.format_of(path, document.source.format)
+    values = list(itertools.islice(reading.values(path, form), _MOST_DIFFERENT))
     if not values:
         raise UsageError(f"{path} holds no events")
     host = Host.open(document)

@@ -12,7 +12,7 @@ import typer
 
 from pointsman.base.errors import Finding, Misfit, MissingExtra
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import paint, say, write_json
+from pointsman.cli.screen import paint, prints_aside, say, write_json
 
 if TYPE_CHECKING:
     from pointsman.spec.document import Document
@@ -49,7 +49,8 @@ def check(
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
     if document is not None:
-        findings = [*findings, *opened(document, live)]
+        with prints_aside():
+            findings = [*findings, *opened(document, live)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         write_json(
@@ -62,8 +63,9 @@ def check(
 
 
 def opened(document: Document, live: bool = False) -> list[Finding]:
-    """What making the decoder, opening the models, reading the tables and importing the hooks finds."""
+    """What making clients and decoder, opening models, reading tables and importing hooks finds."""
     from pointsman.base import hooks
+    from pointsman.bus.client import try_properties
     from pointsman.codec.base import codecs
     from pointsman.model.base import models as protocols
     from pointsman.model.opening import open_model
@@ -82,6 +84,7 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
         if hasattr(opened, "close"):
             opened.close()
 
+    attempt("kafka", (), partial(try_properties, document.kafka, document.profile))
     source = document.source
     decoder = codecs.get(source.format).decoder
     attempt("source", ("source",), partial(decoder, (), source.fields))

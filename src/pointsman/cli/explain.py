@@ -13,7 +13,7 @@ import typer
 from pointsman.base.errors import UsageError
 from pointsman.cli import reading
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import paint, say, write_json
+from pointsman.cli.screen import paint, prints_aside, say, write_json
 
 if TYPE_CHECKING:
     from pointsman.base.records import Batch
@@ -58,8 +58,8 @@ def explain(
     from pointsman.spec import load
 
     document = load(existing(pipeline), overlay or ())
-    batch = _batch(document, _value(event, line), key, topic, header or [], at)
-    with Workbench(document) as bench:
+    batch = _batch(document, _value(event, line, document.source.format), key, topic, header or [], at)
+    with prints_aside(), Workbench(document) as bench:
         told = asdict(bench.explain(batch))
     if as_json:
         write_json(told, indent=2)
@@ -69,13 +69,13 @@ def explain(
     say(render(told, paint()))
 
 
-def _value(event: str, line: int) -> bytes:
-    """The event's bytes: as typed, or a line of a file."""
+def _value(event: str, line: int, source: str) -> bytes:
+    """The event's bytes: as typed, or a line of a file, for a source of that format."""
     if not event.startswith("@"):
         return event.encode("utf-8", "surrogateescape")
     path = Path(event[1:])
     number = 0
-    for number, value in enumerate(reading.values(path, reading.format_of(path)), 1):
+    for number, value in enumerate(reading.values(path, reading.format_of(path, source)), 1):
         if number == line:
             return value
     raise UsageError(f"{path} holds {number} events, so there is no --line {line}")

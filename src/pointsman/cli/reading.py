@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -25,8 +26,13 @@ _WORDS = {"true": True, "false": False, "null": None}
 _ROWS = 10_000
 
 
-def format_of(path: Path) -> str:
-    """How `path` is read, by its name: CSV, Parquet, and anything else line by line."""
+def format_of(path: Path, source: str = "json") -> str:
+    """How `path` is read, by its name: CSV, Parquet, and anything else line by line.
+
+    A pipeline whose `source.format` is not JSON gets a CSV file's lines as they stand.
+    """
+    if source != "json" and path.suffix.lower() == ".csv":
+        return "lines"
     return {".csv": "csv", ".parquet": "parquet"}.get(path.suffix.lower(), "lines")
 
 
@@ -35,7 +41,7 @@ def values(path: Path, form: str) -> Iterator[bytes]:
 
     `lines` yields every line that is not blank as it stands, valid or not: this is how bad input is tried.
     `csv` and `parquet` yield a JSON object per row; in CSV what looks like a number or one of `true`, `false`
-    and `null` becomes that, and an empty cell is left out.
+    and `null` becomes that, and an empty cell is left out. NaN and infinities become null.
 
     Raises:
         UsageError: `path` is no file, or is not what `form` says.
@@ -123,7 +129,24 @@ def _parquet(path: Path) -> Iterator[bytes]:
 
 
 def _encode(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain_value).encode()
+    def encode(value: object) -> bytes:
+        return json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain_value
+        ).encode()
+
+    try:
+        return encode(row)
+    except ValueError:
+        return encode(_finite(row))
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for what JSON cannot write: NaN, by which pandas marks a gap, and infinities."""
+    if isinstance(value, dict):
+        return {name: _finite(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_finite(member) for member in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain_value(value: object) -> object:

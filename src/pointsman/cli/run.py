@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from dataclasses import asdict
@@ -13,7 +14,7 @@ import typer
 
 from pointsman.base.errors import UsageError
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import is_terminal, say, warn, write_json
+from pointsman.cli.screen import is_terminal, prints_aside, say, warn, write_json
 
 if TYPE_CHECKING:
     from pointsman.runner.native import Summary
@@ -119,7 +120,10 @@ def run(
         models=models,
     )
     calm_collector()
-    watch = not as_json and is_terminal(sys.stdout) and is_terminal(sys.stderr)
+    # A dumb terminal cannot draw a line anew.
+    watch = (
+        not as_json and os.environ.get("TERM") != "dumb" and all(map(is_terminal, (sys.stdout, sys.stderr)))
+    )
     summary = run_native(load(path, settings.overlays), settings, watch=watch)
     if as_json:
         write_json(asdict(summary))
@@ -138,10 +142,13 @@ def _refuse_with_events(*, workers: int, **options: Any) -> None:
 
 def _run_file(path: Path, overlay: list[Path] | None, events: str, max_events: int | None) -> None:
     from pointsman.runner.file import run_file
-    from pointsman.runner.monitor import numbers
+    from pointsman.runner.metrics import numbers
     from pointsman.spec import load
 
-    metrics = run_file(load(path, tuple(overlay or ())), events, most=max_events)
+    document = load(path, tuple(overlay or ()))
+    decisions = sys.stdout.buffer
+    with prints_aside():
+        metrics = run_file(document, events, most=max_events, decisions=decisions)
     if is_terminal(sys.stderr):
         found = numbers(metrics.snapshot())
         told = f"{found['decisions']:,} decisions, {found['dead_letters']:,} dead letters"

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "pad",
     "paint",
     "plain",
+    "prints_aside",
     "say",
     "warn",
     "write_json",
@@ -58,6 +60,13 @@ def say(text: str = "") -> None:
 def warn(text: str) -> None:
     """Writes one line to standard error: progress, questions and warnings, so that output can be piped."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def prints_aside() -> Iterator[None]:
+    """What models and conditions print goes to standard error: standard output holds records and answers."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def write_json(value: Any, *, indent: int | None = None) -> None:

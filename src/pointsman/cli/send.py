@@ -33,6 +33,7 @@ class Sent:
         seconds: From the first event to the last delivery.
         created: Whether the topic had to be made.
         error: The first failure's text; empty where there was none.
+        keyed: How many had the field that keys them.
     """
 
     topic: str
@@ -42,15 +43,17 @@ class Sent:
     seconds: float = 0.0
     created: bool = False
     error: str = ""
+    keyed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where events go: the client's properties, the topic, and the field that keys them."""
+    """Where events go: the client's properties, the topic, the field that keys them, and what reads them."""
 
     config: dict[str, str]
     topic: str
     key: str | None
+    source: str = "json"
 
 
 def send(
@@ -93,9 +96,9 @@ def send(
     if len(rest) != 1:
         raise UsageError(f"send takes one FILE, not {len(rest)}: pointsman send [PIPELINE] FILE")
     path = Path(rest[0])
-    chosen = form or reading.format_of(path)
     per_second = _per_second(rate)
     target = _target(pipeline, overlay, topic, bootstrap, key)
+    chosen = form or reading.format_of(path, target.source)
     reading.require(path)
     done = Sent(target.topic, created=wire.ensure_topic(target.config, target.topic, partitions))
     if done.created:
@@ -104,6 +107,8 @@ def send(
         reading.values(path, chosen), target, per_second, done, reading.count(path, chosen), quiet=as_json
     )
     _say_how_it_went(done, as_json)
+    if target.key and done.sent and not done.keyed:
+        warn(f"no event has the field '{target.key}': all were sent without a key")
     if done.failed:
         raise typer.Exit(1)
 
@@ -119,7 +124,8 @@ def _target(
 
     document = load(existing(pipeline), overlay or ())
     source = document.source
-    return Target(dict(document.kafka), topic or source.topics[0], key or _plain_field(source.key))
+    named = topic or source.topics[0]
+    return Target(dict(document.kafka), named, key or _plain_field(source.key), source.format)
 
 
 def _plain_field(program: Any) -> str | None:
@@ -145,18 +151,29 @@ def _send_all(
     values: Iterator[bytes], target: Target, rate: float | None, done: Sent, total: int | None, *, quiet: bool
 ) -> None:
     began = time.monotonic()
-    tried = 0
     with wire.Sender(target.config) as sender, _progress(total, quiet=quiet) as advance:
-        for value in values:
+        for value in _told(values, done):
             if rate is not None:
-                _wait_until(began + tried / rate)
-            sender.send(target.topic, value, reading.field_text(value, target.key) if target.key else None)
-            tried += 1
+                _wait_until(began + done.sent / rate)
+            key = reading.field_text(value, target.key) if target.key else None
+            sender.send(target.topic, value, key)
+            done.sent += 1
+            done.keyed += key is not None
             done.bytes += len(value)
             advance(1)
     done.failed, done.error = sender.failed, sender.first_error
-    done.sent = tried - done.failed
+    done.sent -= done.failed
     done.seconds = round(time.monotonic() - began, 3)
+
+
+def _told(values: Iterator[bytes], done: Sent) -> Iterator[bytes]:
+    """The values; where the file turns out to be wrong, the error says what is in the topic already."""
+    try:
+        yield from values
+    except UsageError as error:
+        if not done.sent:
+            raise
+        raise UsageError(f"{error}; the {done.sent:,} events before it were sent") from error
 
 
 def _wait_until(moment: float) -> None:

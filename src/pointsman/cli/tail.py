@@ -163,7 +163,8 @@ def decision_line(record: Mapping[str, Any], paint: Paint) -> str:
     if "latency_ms" in result:
         parts.append(paint(f"{result['latency_ms']:.3g} ms", "faint"))
     if decision.get("errors_total"):
-        parts.append(paint(f"{decision['errors_total']} errors", "warn"))
+        total = decision["errors_total"]
+        parts.append(paint(f"{total} error{'s' * (total != 1)}", "warn"))
     return "  ".join(parts)
 
 

@@ -12,7 +12,7 @@ import typer
 
 from pointsman.base.errors import EnvironmentFault, UsageError
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
-from pointsman.cli.screen import Paint, columns, jsonish, paint, plain, say, write_json
+from pointsman.cli.screen import Paint, columns, jsonish, paint, plain, prints_aside, say, write_json
 
 if TYPE_CHECKING:
     from pointsman.engine.testing import Tried
@@ -56,7 +56,8 @@ def run_cases(
 
       pointsman test payments.yaml -k Singapore --junit report.xml
     """
-    ran = list(_run(existing(pipeline), overlay, only))
+    with prints_aside():
+        ran = list(_run(existing(pipeline), overlay, only))
     failed = sum(not one.tried.passed for one in ran)
     if junit is not None:
         _write_junit(junit, pipeline, ran)

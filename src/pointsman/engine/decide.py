@@ -142,7 +142,10 @@ class Decided:
     @property
     def routes(self) -> Counter[str]:
         """How many events each route took."""
-        return Counter({lane.route.name: count for lane, count in Counter(self.lanes).items()})
+        found: Counter[str] = Counter()
+        for lane, count in Counter(self.lanes).items():
+            found[lane.route.name] += count
+        return found
 
     @property
     def chosen(self) -> Counter[tuple[str, str]]:

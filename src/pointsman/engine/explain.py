@@ -208,7 +208,7 @@ def _steps(program: Program, names: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _text(route: RoutePlan) -> str:
     if route.when is not None:
-        return route.when.text
+        return route.when.shown()
     return "" if route.python is None else "a Python condition"
 
 

@@ -214,5 +214,5 @@ def _exactly(plan: ModelPlan, reply: Any, names: dict[str, Any]) -> Any:
         try:
             output[name] = program.evaluate(names)
         except Exception as error:
-            raise InvalidReply(f"output {name!r} ({program.text}): {describe(error)}") from None
+            raise InvalidReply(f"output {name!r} ({program.shown()}): {describe(error)}") from None
     return output

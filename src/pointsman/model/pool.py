@@ -223,9 +223,11 @@ class Pool:
         """Gives up what is overdue; returns the moment before which nothing else will be."""
         due = float("inf")
         for lane in self._lanes.values():
-            if lane.calls and (began := lane.calls[0].began) is not None:
-                if now >= min(began + lane.timeout, lane.calls[0].deadline):
-                    self._give_up(lane, lane.calls[0], now - began)
+            first = lane.calls[0] if lane.calls else None
+            if first is not None and first.began is not None:
+                due_at = min(first.began + lane.timeout, first.deadline)
+                if now >= due_at:
+                    self._give_up(lane, first, now - first.began)
             for ticket in [
                 ticket for ticket in lane.calls if ticket.began is None and now >= ticket.deadline
             ]:

@@ -25,7 +25,7 @@ class Assignment:
 
     Attributes:
         owned: The assignment of each partition it has.
-        joined: Whether the group told it its partitions, be they none.
+        joined: Whether it is in the group and was told its partitions, be they none.
     """
 
     def __init__(self, metrics: Metrics, say: Say) -> None:
@@ -139,14 +139,26 @@ class Assignment:
         return sum(lag for _, lag in self._behind(consumer))
 
     def _behind(self, consumer: Consumer) -> Iterator[tuple[Place, int]]:
+        self._ask_where_it_began(consumer)
         for (topic, number), partition in self.owned.items():
-            place = TopicPartition(topic, number)
-            _, high = consumer.get_watermark_offsets(place, cached=True)
-            at = partition.position
-            if at is None:
-                at = consumer.position([place])[0].offset
-            if high >= 0 and at >= 0:
+            _, high = consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+            at = partition.began if partition.position is None else partition.position
+            if high >= 0 and at is not None and at >= 0:
                 yield (topic, number), max(0, high - at)
+
+    def _ask_where_it_began(self, consumer: Consumer) -> None:
+        """Finds the committed offsets of partitions of which no event came yet; once for each."""
+        silent = [p for p in self.owned.values() if p.position is None and p.began is None]
+        if not silent:
+            return
+        for partition in silent:
+            partition.began = -1
+        try:
+            found = consumer.committed([TopicPartition(p.topic, p.number) for p in silent], timeout=1.0)
+        except KafkaException:
+            return  # their lag is told with their first event
+        for place in found:
+            self.owned[place.topic, place.partition].began = place.offset
 
 
 def names(places: Iterable[TopicPartition]) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ from pointsman.spec.document import Document
 
 __all__ = ["LinesOut", "run_file"]
 
+_CHUNK_BYTES = 1 << 20
 _BATCH = 1000
 _PATIENCE_SECONDS = 0.01
 _SLICE_SECONDS = 0.05
@@ -72,8 +74,8 @@ def run_file(
     """Decides every event of a file, one a line; blank lines are none.
 
     Args:
-        events: The file's name; `-` is standard input. Records name it as their topic, and the line,
-            from 0, as their offset.
+        events: The file's name; `-` is standard input. Records name the document's first topic as theirs, and
+            the line, from 0, as their offset.
         most: End after so many events.
         decisions: Where decisions go; standard output by default.
         dead_letters: Where dead letters go; standard error by default.
@@ -86,13 +88,16 @@ def run_file(
     try:
         out = LinesOut(decisions or sys.stdout.buffer, dead_letters or sys.stderr.buffer, host.metrics)
         flow = Flow(host, out, patience=_PATIENCE_SECONDS)
-        topic = "stdin" if events == "-" else events
+        topic = document.source.topics[0]
         owned = {(topic, 0): Partition(topic, 0)}
-        for batch in _batches(islice(_lines(events), most), topic, clock):
+        for batch in _batches(_chunks(events), topic, clock, most):
+            host.refresh_tables()
             flow.take(batch, sum(map(len, filter(None, batch.values))), owned)
             while flow.events > document.limits.in_flight or flow.bytes > document.limits.bytes:
                 flow.step(_SLICE_SECONDS)
             flow.step(0.0)
+            while events == "-" and flow.events and _nothing_typed():
+                flow.step(_SLICE_SECONDS)
         while flow.events:
             flow.step(_SLICE_SECONDS)
         host.count_requests()
@@ -101,14 +106,15 @@ def run_file(
     return host.metrics
 
 
-def _lines(events: str) -> Iterator[tuple[int, bytes]]:
-    """Each line that is not blank, with its number from 0 and without its line end."""
+def _chunks(events: str) -> Iterator[list[bytes]]:
+    """The lines that are there, as soon as they are there: somebody who types sees each answer."""
+    rest = b""
     try:
         with sys.stdin.buffer if events == "-" else Path(events).open("rb") as file:
-            for number, line in enumerate(file):
-                text = line.rstrip(b"\r\n")
-                if text.strip():
-                    yield number, text
+            buffered: Any = file  # not every binary stream can be read so, but these can
+            while found := buffered.read1(_CHUNK_BYTES):
+                *lines, rest = (rest + found).split(b"\n")
+                yield lines
     except FileNotFoundError:
         raise UsageError(
             f"{events} does not exist: name a file of events, or '-' for standard input"
@@ -117,23 +123,38 @@ def _lines(events: str) -> Iterator[tuple[int, bytes]]:
         raise UsageError(f"{events} is a folder: name a file of events in it") from None
     except OSError as error:
         raise EnvironmentFault(f"{events} cannot be read: {error.strerror or error}") from error
+    yield [rest]
 
 
-def _batches(lines: Iterable[tuple[int, bytes]], topic: str, clock: Clock) -> Iterator[Batch]:
-    """Batches of lines; the first ones are small, so that somebody who types sees each answer."""
-    lines = iter(lines)
-    size = 1
-    while found := list(islice(lines, size)):
-        now, n = clock.now_ms(), len(found)
-        yield Batch(
-            values=[value for _, value in found],
-            keys=[None] * n,
-            topics=[topic] * n,
-            partitions=[0] * n,
-            offsets=[number for number, _ in found],
-            timestamps=[now] * n,
-            headers=[None] * n,
-            now_ms=now,
-            polled=clock.monotonic(),
-        )
-        size = min(size * 2, _BATCH)
+def _nothing_typed() -> bool:
+    """Whether standard input has nothing to read yet, so that answers need not wait for it."""
+    try:
+        return not select.select([sys.stdin], [], [], 0)[0]
+    except (OSError, ValueError):  # not something that can be waited for
+        return False
+
+
+def _batches(chunks: Iterable[list[bytes]], topic: str, clock: Clock, most: int | None) -> Iterator[Batch]:
+    """Batches of the lines that are not blank, `most` of them in all."""
+    number, left = 0, inf if most is None else most
+    for lines in chunks:
+        found = [(n, text) for n, line in enumerate(lines, number) if (text := line.rstrip(b"\r")).strip()]
+        number += len(lines)
+        if len(found) > left:
+            found = found[: int(left)]
+        left -= len(found)
+        for start in range(0, len(found), _BATCH):
+            some, now = found[start : start + _BATCH], clock.now_ms()
+            yield Batch(
+                values=[value for _, value in some],
+                keys=[None] * len(some),
+                topics=[topic] * len(some),
+                partitions=[0] * len(some),
+                offsets=[n for n, _ in some],
+                timestamps=[now] * len(some),
+                headers=[None] * len(some),
+                now_ms=now,
+                polled=clock.monotonic(),
+            )
+        if not left:
+            return

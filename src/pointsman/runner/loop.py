@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import EnvironmentFault, PointsmanError
@@ -21,8 +21,9 @@ from pointsman.bus.faults import fault
 from pointsman.runner.assignment import Assignment, names
 from pointsman.runner.flow import Engine, Flow
 from pointsman.runner.headers import HeadersFor
+from pointsman.runner.intake import Intake
 from pointsman.runner.link import Link, Report
-from pointsman.runner.messages import batch_of, unreadable
+from pointsman.runner.messages import batch_of
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.overload import Overload
 from pointsman.runner.versions import Versions
@@ -47,6 +48,8 @@ class Pace:
     Attributes:
         batch: Most events of a batch; larger ones leave the processor's caches.
         commit: Seconds between commits.
+        grace: Seconds that a commit waits for a moment at which everything is acknowledged, before it
+            makes one by taking nothing more.
         patience: Seconds that a batch waits for its models before the next one is taken.
         in_flight: Most events under way.
         bytes: Most bytes of events under way.
@@ -55,6 +58,7 @@ class Pace:
 
     batch: int = 1000
     commit: float = 1.0
+    grace: float = 0.0
     patience: float = 0.01
     in_flight: int = 10_000
     bytes: int = 268_435_456
@@ -106,13 +110,10 @@ class Worker:
             headers=headers,
         )
         self._partitions = Assignment(metrics, link.say)
-        self._consumer = Consumer({**config, "on_commit": self._partitions.committed})
+        self._intake = Intake(config, topics, self._partitions, link)
         self._least = max(1, min(pace.batch, pace.in_flight // 8))
-        self._stash: list[Any] = []
-        self._paused = False
         self._aborted = False
         self._closing = False
-        self._exhausted = False
         self._full_since: float | None = None
         self._busy_at = self._commit_at = self._report_at = self._lag_at = self._clock.monotonic()
 
@@ -123,9 +124,7 @@ class Worker:
             EnvironmentFault: Kafka does not allow it, or does not take what is written.
         """
         try:
-            self._consumer.subscribe(
-                self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-            )
+            self._intake.join(assigned=self._assigned, revoked=self._revoked, lost=self._lost)
             while not (why := self._over()):
                 self._turn()
             self._link.say("draining", why=why)
@@ -145,7 +144,7 @@ class Worker:
         """Why the worker ends now; empty while it goes on."""
         if self._link.stopping:
             return "asked to"
-        if self._exhausted:
+        if self._intake.exhausted:
             return "enough events"
         if self._versions is not None and self._versions.renewed is not None:
             return "its document was replaced"
@@ -156,28 +155,31 @@ class Worker:
         """Takes what is there, writes what is done, and now and then commits and reports."""
         now = self._clock.monotonic()
         messages = [] if self._full(now) else self._fetch(now)
+        if now >= self._commit_at and self._writer.flush(0.0):
+            self._commit()  # what was just fetched is not in it
         if self._versions is not None:
             messages = self._admitted(self._versions, messages, now)
         if self._overload is not None and now >= self._lag_at:
-            self._overload.see(self._partitions.lag(self._consumer))
+            self._overload.see(self._partitions.lag(self._intake.consumer))
             self._lag_at = now + _LAG_SECONDS
         if messages:
             self._take(messages)
         self._flow.step(0.0 if messages else _SLICE_SECONDS)
-        if now >= self._commit_at or self._writer.bytes > _FLUSH_BYTES:
+        if now >= self._commit_at + self._pace.grace or self._writer.bytes > _FLUSH_BYTES:
+            self._deliver()
             self._commit()
-            self._commit_at = self._clock.monotonic() + self._pace.commit
         if now >= self._report_at:
             self._report(now)
 
     def _full(self, now: float) -> bool:
         """Whether the limits leave no room; where that lasts, consuming pauses until half of them is free."""
         flow, pace = self._flow, self._pace
-        if self._paused:
-            self._serve()
+        if self._intake.paused:
+            self._intake.serve()
             if flow.events > pace.in_flight // 2 or flow.bytes > pace.bytes // 2:
                 return True
-            self._resume()
+            self._intake.resume()
+            self._full_since = None
             self._link.say("resumed", in_flight=flow.events, bytes=flow.bytes)
         # A little room would make little batches, and those are dear.
         if flow.events + self._least <= pace.in_flight and flow.bytes < pace.bytes:
@@ -188,39 +190,21 @@ class Worker:
         elif now - self._full_since >= _FULL_SECONDS:
             self._metrics.count("pointsman_pauses_total")
             self._link.say("paused", in_flight=flow.events, bytes=flow.bytes)
-            self._pause()
+            self._intake.pause()
         return True
 
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
-        quota = self._link.quota
         room = min(self._pace.batch, self._pace.in_flight - self._flow.events)
-        if quota is not None:
-            room = quota.take(room)
-            if not room:
-                self._exhausted = True
-                return []
-        messages = self._stash[:room]
-        del self._stash[:room]
-        self._partitions.begin()
-        if not messages:
-            wait = 0.0 if self._flow.events else min(_POLL_SECONDS, max(0.0, self._commit_at - now))
-            first = self._consumer.poll(wait)
-            if first is not None:
-                messages.append(first)
-        if messages and len(messages) < room:
-            messages += self._consumer.consume(room - len(messages), 0)
-        messages = self._partitions.ours(self._events(messages))
-        if quota is not None and len(messages) < room:
-            quota.give_back(room - len(messages))
-        return messages
+        wait = 0.0 if self._flow.events else min(_POLL_SECONDS, max(0.0, self._commit_at - now))
+        return self._intake.fetch(room, wait)
 
     def _admitted(self, versions: Versions, messages: list[Any], now: float) -> list[Any]:
         """Those requests whose policy version is at work; the partitions of the others are paused."""
         owned = self._partitions.owned
         taken = versions.admit(messages, owned)
         if len(taken) < len(messages):
-            self._consumer.pause([TopicPartition(*place) for place in versions.held])
+            self._intake.consumer.pause([TopicPartition(*place) for place in versions.held])
             if self._link.quota is not None:
                 self._link.quota.give_back(len(messages) - len(taken))
         rest_done = not self._flow.events and self._partitions.at_end(versions.held)
@@ -239,30 +223,14 @@ class Worker:
         self._flow.take(batch, size, self._partitions.owned)
         self._busy_at = self._clock.monotonic()
 
-    def _events(self, messages: list[Any]) -> list[Any]:
-        """Those messages that are events; acts on what the client reports in their place."""
-        faulty = [m for m in messages if m.error() is not None]
-        events = [m for m in messages if m.error() is None] if faulty else messages
-        self._partitions.moved(events)  # first: an end among them stands behind its partition's events
-        for message in faulty:
-            error, topic = message.error(), message.topic()
-            if error.code() == KafkaError._PARTITION_EOF:
-                self._partitions.ended(topic, message.partition())
-                continue
-            found = unreadable(error, self._config, topic or ", ".join(self._topics))
-            if found is not None:
-                raise found
-            self._link.say("broker_trouble", problem=error.str())
-        return events
-
     # Acknowledge and commit.
 
     def _commit(self) -> None:
-        """Has everything acknowledged, then commits the finished prefix of each partition."""
-        self._deliver()
+        """Commits the finished prefix of each partition; all of it is acknowledged."""
         offsets = self._partitions.prefixes()
         if offsets:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
+            self._intake.consumer.commit(offsets=offsets, asynchronous=True)
+        self._commit_at = self._clock.monotonic() + self._pace.commit
 
     def _deliver(self, seconds: float | None = None) -> None:
         """Waits until everything written is acknowledged; the group is served meanwhile, nothing is taken.
@@ -274,22 +242,23 @@ class Worker:
             return
         self._link.say("delivery_waits", records=len(self._writer))
         end = None if seconds is None else self._clock.monotonic() + seconds
-        paused = self._paused
-        self._pause()
+        paused = self._intake.paused
+        self._intake.pause()
         while not self._writer.flush(0.5):
             if end is not None and self._clock.monotonic() >= end:
                 raise EnvironmentFault(
                     f"{len(self._writer):,} records were not acknowledged within {seconds:.0f} s: is the "
                     "broker up? Nothing is lost: their events will be decided again"
                 )
-            self._serve()
+            self._intake.serve()
             self._report(self._clock.monotonic())
         if not paused:
-            self._resume()
+            self._intake.resume()
 
     # The life of a partition; called by the client inside poll, consume and close.
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._intake.take_on(partitions)
         self._partitions.add(partitions)
         self._busy_at = self._clock.monotonic()
         if partitions:
@@ -303,67 +272,45 @@ class Worker:
             else:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
-        if partitions and not self._closing:
+        if partitions and (left or not self._closing):
             self._link.say("partitions_revoked", partitions=names(partitions), discarded=left)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._writer.purge()
         left = self._give_up(partitions)
+        self._partitions.joined = False
         self._link.say("partitions_lost", partitions=names(partitions), discarded=left)
 
     def _give_up(self, partitions: list[TopicPartition]) -> int:
         """Forgets partitions with what waits of them; returns how many events are left to the next owner."""
         left = self._partitions.remove(partitions, self._flow.drop)
-        self._stash = self._partitions.ours(self._stash)
-        if left and self._link.quota is not None:
-            self._link.quota.give_back(left)
+        self._intake.given_up(left)
         self._busy_at = self._clock.monotonic()
         return left
-
-    # Pausing: the group is served, nothing is taken.
-
-    def _pause(self) -> None:
-        self._paused = True
-        self._consumer.pause(self._consumer.assignment())
-
-    def _resume(self) -> None:
-        self._paused = False
-        self._full_since = None
-        self._consumer.resume(self._consumer.assignment())
-
-    def _serve(self) -> None:
-        """Lets the client do its callbacks while all partitions are paused."""
-        before = set(self._partitions.owned.values())
-        self._partitions.begin()
-        message = self._consumer.poll(0)
-        if message is not None:
-            self._stash += self._partitions.ours(self._events([message]))
-        if not before.issuperset(self._partitions.owned.values()):
-            self._consumer.pause(self._consumer.assignment())
 
     # The end.
 
     def _drain(self) -> None:
         """Finishes what was taken, has it acknowledged, and commits."""
         end = self._clock.monotonic() + _DRAIN_SECONDS
-        self._pause()
+        self._intake.pause()
         while self._flow.events and self._clock.monotonic() < end:
             self._flow.step(0.05)
-            self._serve()
+            self._intake.serve()
         self._deliver(_DRAIN_SECONDS)
-        while not self._partitions.commit_now(self._consumer):
+        while not self._partitions.commit_now(self._intake.consumer):
             if self._clock.monotonic() >= end:
                 raise EnvironmentFault(
                     "the last offsets could not be committed: some events will be decided again"
                 )
             self._flow.step(0.05)
-            self._serve()
+            self._intake.serve()
 
     def _close(self) -> None:
         """Leaves the group."""
         self._closing = True
         try:
-            self._consumer.close()
+            self._intake.close()
         except (KafkaException, RuntimeError, PointsmanError):
             if not self._aborted:
                 raise
@@ -391,7 +338,7 @@ class Worker:
         self._metrics.set("pointsman_in_flight_events", self._flow.events)
         self._metrics.set("pointsman_in_flight_bytes", self._flow.bytes)
         self._metrics.set("pointsman_partitions", owned)
-        self._partitions.count_lag(self._consumer)
+        self._partitions.count_lag(self._intake.consumer)
         self._count()
         ready = self._partitions.joined and not self._held()
         self._link.report(Report(self._metrics.snapshot(), ready, owned, self._idle()))

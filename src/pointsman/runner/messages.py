@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, Message
 
 from pointsman.base.errors import EnvironmentFault
 from pointsman.base.records import Batch, Headers
-from pointsman.bus.faults import fault, will_not_pass
+from pointsman.bus.faults import about_group, fault, will_not_pass
 
 __all__ = ["batch_of", "unreadable"]
 
@@ -77,7 +77,8 @@ def unreadable(error: Any, kafka: Mapping[str, Any], topic: str) -> EnvironmentF
         return EnvironmentFault(
             f"the topic {topic} does not exist any more: create it again, or correct source.topics"
         )
-    if will_not_pass(error) or error.fatal():
-        group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
-        return fault(error, kafka, "cannot consume", str(kafka["group.id"]) if group else topic)
+    if error.code() == KafkaError._FATAL and "group.instance.id" in error.str():
+        error = KafkaError(KafkaError.FENCED_INSTANCE_ID)
+    if will_not_pass(error) or error.fatal() or error.code() == KafkaError._FATAL:
+        return fault(error, kafka, "cannot consume", str(kafka["group.id"]) if about_group(error) else topic)
     return None

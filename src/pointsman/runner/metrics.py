@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pointsman.base.signals import METRICS
 
-__all__ = ["Metrics", "Snapshot", "expose", "merge", "total", "without_gauges"]
+__all__ = ["Metrics", "Snapshot", "expose", "merge", "numbers", "total", "without_gauges"]
 
 Labels = tuple[str, ...]
 Snapshot = dict[str, dict[Labels, "float | list[float]"]]
@@ -136,3 +136,16 @@ def _escaped(text: str) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def numbers(snapshot: Snapshot) -> dict[str, int]:
+    """The sums that a person asks for first."""
+    return {
+        "events": int(total(snapshot, "pointsman_events_total")),
+        "decisions": int(total(snapshot, "pointsman_decisions_total")),
+        "dead_letters": int(total(snapshot, "pointsman_dead_letters_total")),
+        "failures": int(total(snapshot, "pointsman_model_failures_total")),
+        "skipped": int(total(snapshot, "pointsman_skipped_total")),
+        "lag": int(total(snapshot, "pointsman_lag_events")),
+        "in_flight": int(total(snapshot, "pointsman_in_flight_events")),
+    }

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from pointsman.base.clock import Clock
 from pointsman.runner.logs import Say
-from pointsman.runner.metrics import Snapshot, total
+from pointsman.runner.metrics import Snapshot, numbers
 
 if TYPE_CHECKING:
     from pointsman.runner.view import View
 
-__all__ = ["Lines", "Monitor", "Screen", "numbers"]
+__all__ = ["Lines", "Monitor", "Screen"]
 
 LINE_SECONDS = 10.0
 VIEW_SECONDS = 0.5
@@ -45,19 +45,6 @@ class Lines:
 
 
 _SUMS = ("events", "decisions", "dead_letters", "failures")
-
-
-def numbers(snapshot: Snapshot) -> dict[str, int]:
-    """The sums that a person asks for first."""
-    return {
-        "events": int(total(snapshot, "pointsman_events_total")),
-        "decisions": int(total(snapshot, "pointsman_decisions_total")),
-        "dead_letters": int(total(snapshot, "pointsman_dead_letters_total")),
-        "failures": int(total(snapshot, "pointsman_model_failures_total")),
-        "skipped": int(total(snapshot, "pointsman_skipped_total")),
-        "lag": int(total(snapshot, "pointsman_lag_events")),
-        "in_flight": int(total(snapshot, "pointsman_in_flight_events")),
-    }
 
 
 class Monitor:

@@ -12,8 +12,8 @@ from typing import Any
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.runner.link import LocalLink, Quota
 from pointsman.runner.logs import Say, to_stream
-from pointsman.runner.metrics import Snapshot
-from pointsman.runner.monitor import LINE_SECONDS, VIEW_SECONDS, Lines, Monitor, live, numbers
+from pointsman.runner.metrics import Snapshot, numbers
+from pointsman.runner.monitor import LINE_SECONDS, VIEW_SECONDS, Lines, Monitor, live
 from pointsman.runner.requests import request_topic
 from pointsman.runner.serve import MetricsServer
 from pointsman.runner.settings import Settings

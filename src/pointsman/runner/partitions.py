@@ -15,6 +15,7 @@ class Partition:
 
     Attributes:
         owned: False once the partition was revoked or lost.
+        began: The offset it was committed at when it came; negative is unknown, None not asked for.
         position: The offset after the last event taken; None before the first.
         waiting: Events taken and not finished.
         waiting_bytes: Bytes of their values.
@@ -24,6 +25,7 @@ class Partition:
     __slots__ = (
         "_finished",
         "_unfinished",
+        "began",
         "committed",
         "number",
         "owned",
@@ -37,6 +39,7 @@ class Partition:
         self.topic = topic
         self.number = number
         self.owned = True
+        self.began: int | None = None
         self.position: int | None = None
         self.waiting = 0
         self.waiting_bytes = 0

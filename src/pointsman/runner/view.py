@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pointsman.base.signals import LATENCY_BOUNDS, LOGS
-from pointsman.runner.metrics import Snapshot, total
-from pointsman.runner.monitor import numbers
+from pointsman.runner.metrics import Snapshot, numbers, total
 
 __all__ = ["View", "quantile"]
 

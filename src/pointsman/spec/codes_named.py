@@ -173,6 +173,13 @@ NAMED: Final[dict[str, Code]] = {
         "one message and gives one.",
         "Do what the message says; methods are written `package.Service/Method`.",
     ),
+    "E445": Code(
+        "a Kafka property that cannot be used",
+        "The client does not know it, refuses its value, or one of the guarantees rests on it.",
+        "Correct or remove it; librdkafka's CONFIGURATION.md lists the properties.",
+        "kafka: {enable.auto.commit: true}",
+        "kafka: {fetch.wait.max.ms: 100}",
+    ),
     "E501": Code(
         "an endpoint that cannot be asked",
         "`check --live` could not reach the server, or it refused the connection or the credentials.",

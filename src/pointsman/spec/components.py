@@ -67,8 +67,6 @@ def _named(reader: Reader, role: str, node: Node, others: Mapping[str, Key]) -> 
     """
     known = available(role)
     found = [name for name in node.members if name in known]
-    if len(found) == 1:
-        return found[0]
     if len(found) > 1:
         reader.tell(
             node.keys[found[1]],
@@ -86,6 +84,8 @@ def _named(reader: Reader, role: str, node: Node, others: Mapping[str, Key]) -> 
         if name in later:
             reader.later(node.keys[name], name)
             return None
+    if found:
+        return found[0]
     short = SHORTHAND.get(role)
     if short in node.members:
         reader.tell(

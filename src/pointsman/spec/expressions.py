@@ -39,9 +39,11 @@ class Expressions:
         fields: Declared fields and their types; None where any bare name is a field.
         metadata: The metadata fields that stand before, and their types.
         tables: The names of the tables.
+        coming: All metadata fields of the document, those that stand further down too.
     """
 
     def __init__(self) -> None:
+        self.coming: frozenset[str] = frozenset()
         self.fields: Mapping[str, str] | None = None
         self.metadata: dict[str, str] = {}
         self.tables: tuple[str, ...] = ()
@@ -111,6 +113,7 @@ class Expressions:
             for problem in syntax[:1] or problems:  # what follows a mistake in syntax is its echo
                 self._tell(node, problem, tell)
             return None
+        program.hidden = tuple((start, end, node.raw[a:b]) for start, end, a, b in node.pieces)
         for problem in program.warnings:
             self._tell(node, problem, tell)
         return program
@@ -124,7 +127,11 @@ class Expressions:
             and _WORDS.fullmatch(node.raw)
         ):
             text = quoted(f'"{node.raw}"')
-            hint = f"for the text itself write {text}: YAML takes the outer quotes away"
+            told = f"{hint}; " if problem.code == "E300" and hint else ""
+            hint = f"{told}for the text itself write {text}: YAML takes the outer quotes away"
+        name = node.text[problem.offset : problem.offset + problem.length].removeprefix("metadata.")
+        if problem.code == "E301" and name.partition(".")[0] in self.coming - set(self.metadata):
+            hint = "it is added further down: only what is added before can be used here"
         if problem.code == "E300" and node.style == "plain" and "#" in _after(node):
             hint = "YAML takes what follows ' #' for a comment; put the expression in quotes"
         tell(place, problem.code, scrub(node, problem.message), hint, problem.severity)

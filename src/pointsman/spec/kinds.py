@@ -106,12 +106,20 @@ def _share(reader: Reader, _kind: declarations.Share, node: Node) -> Any:
     if found is None:
         if node.shape != "scalar" or node.empty:
             return reader.wrong(node, "a share such as 5%")
-        percent = f"write {node.raw}%" if re.fullmatch(r"\d+", node.raw) else "write 5% or 0.5%"
-        return reader.tell(node, "E209", f"'{node.raw}' is not a share", percent)
+        return reader.tell(node, "E209", f"'{node.raw}' is not a share", _percent(node.raw))
     share = Fraction(found[1]) / 100
     if share > 1:
         return reader.tell(node, "E209", f"{node.raw} is more than the whole", "write at most 100%")
     return share
+
+
+def _percent(raw: str) -> str:
+    """The hint for what is not a share."""
+    if re.fullmatch(r"\d+", raw):
+        return f"write {raw}%"
+    if re.fullmatch(r"0?\.\d+", raw):
+        return f"write {float(Fraction(raw) * 100):g}%, or {raw}% where that is meant"
+    return "write 5% or 0.5%"
 
 
 def _choice(reader: Reader, kind: declarations.Choice, node: Node) -> Any:
@@ -154,6 +162,8 @@ def _file(reader: Reader, _kind: declarations.FileName, node: Node) -> Any:
         return path
     if path.is_dir():
         return reader.tell(node, "E216", f"{node.found} is a folder", "name a file in it")
+    if "@" in node.text and path.with_name(path.name.partition("@")[0]).is_file():
+        return reader.later(node, "path@digest")
     return reader.tell(node, "E216", f"there is no file {node.found}", _near_file(path))
 
 
@@ -268,7 +278,8 @@ def _fits(kind: Kind, node: Node) -> bool:
     if isinstance(kind, (declarations.Text, declarations.Secret)):
         return isinstance(node.value, str) or bool(node.pieces)
     if isinstance(kind, (declarations.Whole, declarations.Number)):
-        return isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
+        numbers = int if isinstance(kind, declarations.Whole) else (int, float)
+        return isinstance(node.value, numbers) and not isinstance(node.value, bool)
     return not isinstance(kind, declarations.Flag) or isinstance(node.value, bool)
 
 
@@ -297,8 +308,9 @@ def _either(words: Iterable[str]) -> str:
 
 
 def _digits(node: Node, example: str) -> str:
-    """The hint for what is not a number."""
-    quoted_number = re.fullmatch(r"-?\d+(\.\d+)?", node.text) if node.shape == "scalar" else None
+    """The hint for what is not a number such as `example`."""
+    number = r"-?\d+" if example.isdigit() else r"-?\d+(\.\d+)?"
+    quoted_number = node.style in ("single", "double") and re.fullmatch(number, node.text)
     return f"write it without quotes: {node.raw}" if quoted_number else f"write digits, such as {example}"
 
 

@@ -58,6 +58,7 @@ class Sections:
         top = {name: self.plain(name) for name in ("version", "pipeline", "profile", "delivery", "unmatched")}
         expressions = reader.expressions
         expressions.declare(self.field_types(), self.table_names())
+        expressions.coming = frozenset(self.entries("enrich", "metadata fields"))
         source = self.config("source", Source)
         tables = self.tables()
         enrich = self.enrich()
@@ -130,9 +131,15 @@ class Sections:
         return self.members[section].keys[name]
 
     def field_types(self) -> dict[str, str] | None:
-        """Declared fields and types; a type that is wrong counts as dyn, and a broken map as not given."""
+        """Declared fields and types; a type that is wrong counts as dyn, and a broken map as not given.
+
+        With `format: text` the one field is known without being declared.
+        """
         source = self.members.get("source")
-        node = source.members.get("fields") if source is not None else None
+        members = {} if source is None else source.members
+        node = members.get("fields")
+        if node is None and "format" in members and members["format"].text == "text":
+            return {"text": "string"}
         if node is None or node.shape != "map":
             return None
         return {

@@ -1,0 +1,127 @@
+"""What a worker takes from Kafka: messages while there is room, none while it is paused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from pointsman.runner.assignment import Assignment
+from pointsman.runner.link import Link
+from pointsman.runner.messages import unreadable
+
+__all__ = ["Intake"]
+
+Gone = Callable[[Consumer, list[TopicPartition]], None]
+"""Called by the client, inside `fetch`, `serve` and `close`, with partitions that came or went."""
+
+
+class Intake:
+    """The consumer of one worker.
+
+    Attributes:
+        consumer: The client.
+        exhausted: Whether the run's number of events was reached.
+        paused: Whether nothing is taken.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], topics: Sequence[str], partitions: Assignment, link: Link
+    ) -> None:
+        """Args:
+        config: Properties of the client.
+        topics: What to consume; all exist.
+        """
+        self._config = config
+        self._topics = list(topics)
+        self._partitions = partitions
+        self._link = link
+        self._stash: list[Any] = []
+        self.consumer = Consumer({**config, "on_commit": partitions.committed})
+        self.exhausted = False
+        self.paused = False
+
+    def join(self, *, assigned: Gone, revoked: Gone, lost: Gone) -> None:
+        """Joins the group."""
+        self.consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def fetch(self, room: int, wait: float) -> list[Any]:
+        """Up to `room` messages, those that are there; waits up to `wait` seconds for the first.
+
+        Raises:
+            EnvironmentFault: Kafka does not hand them over and will not.
+        """
+        quota = self._link.quota
+        if quota is not None:
+            room = quota.take(room)
+            if not room:
+                self.exhausted = True
+                return []
+        messages = self._stash[:room]
+        del self._stash[:room]
+        self._partitions.begin()
+        if not messages:
+            first = self.consumer.poll(wait)
+            if first is not None:
+                messages.append(first)
+        if messages and len(messages) < room:
+            messages += self.consumer.consume(room - len(messages), 0)
+        messages = self._partitions.ours(self._events(messages))
+        if quota is not None and len(messages) < room:
+            quota.give_back(room - len(messages))
+        return messages
+
+    def serve(self) -> None:
+        """Lets the client do its callbacks while all partitions are paused."""
+        self._partitions.begin()
+        message = self.consumer.poll(0)
+        if message is not None:
+            self._stash += self._partitions.ours(self._events([message]))
+
+    def pause(self) -> None:
+        """Takes nothing from now on; the group is served by `serve`."""
+        self.paused = True
+        self.consumer.pause(self.consumer.assignment())
+
+    def resume(self) -> None:
+        """Takes again."""
+        self.paused = False
+        self.consumer.resume(self.consumer.assignment())
+
+    def take_on(self, partitions: list[TopicPartition]) -> None:
+        """Partitions were assigned.
+
+        The client keeps whether a partition is paused even while another worker has it.
+        """
+        self.consumer.incremental_assign(partitions)
+        if self.paused:
+            self.consumer.pause(partitions)
+        else:
+            self.consumer.resume(partitions)
+
+    def given_up(self, left: int) -> None:
+        """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
+        self._stash = self._partitions.ours(self._stash)
+        if left and self._link.quota is not None:
+            self._link.quota.give_back(left)
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self.consumer.close()
+
+    def _events(self, messages: list[Any]) -> list[Any]:
+        """Those messages that are events; acts on what the client reports in their place."""
+        faulty = [m for m in messages if m.error() is not None]
+        events = [m for m in messages if m.error() is None] if faulty else messages
+        self._partitions.moved(events)  # first: an end among them stands behind its partition's events
+        for message in faulty:
+            error, topic = message.error(), message.topic()
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._partitions.ended(topic, message.partition())
+                continue
+            found = unreadable(error, self._config, topic or ", ".join(self._topics))
+            if found is not None:
+                raise found
+            self._link.say("broker_trouble", problem=error.str())
+        return events
