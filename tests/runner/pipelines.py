@@ -29,6 +29,10 @@ def paced(rows):
     time.sleep(0.02)
     return [{"n": row["n"]} for row in rows]
 
+def talks(rows):
+    print("called", flush=True)
+    return [{"n": row["n"]} for row in rows]
+
 def slow(rows):
     time.sleep(0.5)
     return [{"n": row["n"]} for row in rows]

@@ -160,3 +160,13 @@ def test_from_needs_the_group_to_itself(pipeline: Pipeline) -> None:
     other = pipeline.run("--from", "earliest", code=3)
     assert "stop them first" in "".join(other.errors)
     assert run.terminate() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_models_print_is_not_in_the_summary(pipeline: Pipeline, workers: str) -> None:
+    """With --json standard output holds one JSON value; prints go to standard error."""
+    pipeline.models("talks")
+    pipeline.send(events(20, kind="talks"))
+    run = pipeline.run("--until-idle", "0.3", "--workers", workers)
+    assert run.summary["routes"] == {"talks": 20}
+    assert "called\n" in run.errors

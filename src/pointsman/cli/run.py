@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -124,7 +125,8 @@ def run(
     watch = (
         not as_json and os.environ.get("TERM") != "dumb" and all(map(is_terminal, (sys.stdout, sys.stderr)))
     )
-    summary = run_native(load(path, settings.overlays), settings, watch=watch)
+    with prints_aside() if as_json else nullcontext():
+        summary = run_native(load(path, settings.overlays), settings, watch=watch)
     if as_json:
         write_json(asdict(summary))
     elif watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -257,6 +258,8 @@ def work(settings: Settings, number: int, pipe: Connection, quota: SharedQuota |
     # Ctrl-C reaches every process of the terminal; only the supervisor acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: link.stop())
+    if settings.as_json:  # what models print must not stand in the run's summary
+        sys.stdout = sys.stderr
     code = 0
     try:
         document = load(settings.path, settings.overlays)
