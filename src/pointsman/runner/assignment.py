@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -20,6 +21,10 @@ Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 
+_ASK_SECONDS = 1.0
+_NOWHERE = (None, -1)
+
+
 class Assignment:
     """The worker's partitions.
 
@@ -33,6 +38,7 @@ class Assignment:
         self._say = say
         self._gone: set[Place] = set()
         self._ended: set[Place] = set()
+        self._begins: dict[Place, tuple[Partition, int]] = {}
         self.owned: dict[Place, Partition] = {}
         self.joined = False
 
@@ -135,7 +141,19 @@ class Assignment:
             self._metrics.set("pointsman_lag_events", lag, topic, str(number))
 
     def lag(self, consumer: Consumer) -> int:
-        """The events of all partitions that were not taken yet, as far as that is known."""
+        """The events of all partitions that were not taken yet, those included of which none was taken."""
+        new = [
+            TopicPartition(*place)
+            for place, partition in self.owned.items()
+            if partition.position is None and self._begins.get(place, _NOWHERE)[0] is not partition
+        ]
+        if new:
+            with suppress(KafkaException):  # the broker is busy: the next look asks again
+                for p in consumer.committed(new, timeout=_ASK_SECONDS):
+                    begin = p.offset
+                    if begin < 0:
+                        begin, _ = consumer.get_watermark_offsets(p, timeout=_ASK_SECONDS)
+                    self._begins[p.topic, p.partition] = (self.owned[p.topic, p.partition], begin)
         return sum(lag for _, lag in self._behind(consumer))
 
     def _behind(self, consumer: Consumer) -> Iterator[tuple[Place, int]]:
@@ -143,6 +161,8 @@ class Assignment:
             place = TopicPartition(topic, number)
             _, high = consumer.get_watermark_offsets(place, cached=True)
             at = partition.position
+            if at is None and (begin := self._begins.get((topic, number), _NOWHERE))[0] is partition:
+                at = begin[1]
             if at is None:
                 at = consumer.position([place])[0].offset
             if high >= 0 and at >= 0:
