@@ -168,6 +168,23 @@ def test_the_payments_example_decides_as_fused(pipeline: Pipeline) -> None:
     assert len(decisions) > 30
 
 
+def test_events_that_are_no_json_come_over_whole(pipeline: Pipeline) -> None:
+    """A CSV line is decided as fused; a dead letter has the line itself; results have their topic."""
+    pipeline.document["source"] |= {"format": "csv", "fields": {"id": "string", "k": "string", "n": "int"}}
+    pipeline.document["write"] = {"event": ["n"], "results": f"{pipeline.name}.results"}
+    pipeline.document["models"]["raises"] = {"python": "models:raises", "outputs": {"n": "event.n"}}
+    pipeline.document["routes"] = [
+        {"name": "odd", "when": "n % 2 == 1", "use": "raises"},
+        {"name": "even", "use": "fast"},
+    ]
+    lines = [f'e{n},"k{n % 3}",{n}' for n in range(10)]
+    pipeline.kafka.produce(pipeline.source, [(f"k{n % 3}", line) for n, line in enumerate(lines)])
+    decisions, letters = both_ways(pipeline, ["fast", "raises"])
+    assert sorted(json.loads(message.value())["event"]["n"] for message in decisions) == list(range(10))
+    assert sorted(letter.value().decode() for letter in letters) == lines[1::2]
+    assert len(pipeline.kafka.consume_all(f"{pipeline.name}.results")) == 20
+
+
 def test_kills_lose_nothing(pipeline: Pipeline) -> None:
     """Router and dispatcher killed in turn at many instants: every event is decided, in order per key."""
     pipeline.document["kafka"]["group.instance.id"] = pipeline.name  # a dead member's partitions are free
