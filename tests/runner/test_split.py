@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from examples import payments
 from pointsman.spec.records import request_schema
+from runner.answering import answering
 from runner.pipelines import Pipeline, events, in_order
 
 MORE = """
@@ -183,6 +184,32 @@ def test_events_that_are_no_json_come_over_whole(pipeline: Pipeline) -> None:
     assert sorted(json.loads(message.value())["event"]["n"] for message in decisions) == list(range(10))
     assert sorted(letter.value().decode() for letter in letters) == lines[1::2]
     assert len(pipeline.kafka.consume_all(f"{pipeline.name}.results")) == 20
+
+
+def test_remote_models_over_the_hop(pipeline: Pipeline) -> None:
+    """A dispatcher's requests carry the event's trace; attempts and fallbacks are those of the fused run."""
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-00000000000000ff-01"
+    with answering() as server:
+        for path in ("picky", "broken"):
+            pipeline.document["models"][path] = {
+                "http": f"{server.address}/{path}",
+                "inputs": {"n": "n"},
+                "outputs": {"n": "reply.n"},
+                "timeout": "20s",
+                "fallback": ["fast"],
+            }
+        pipeline.document["routes"] = [
+            {"name": "picky", "when": "n % 2 == 0", "use": "picky"},
+            {"name": "broken", "use": "broken", "deadline": "20s"},
+        ]
+        records = [(event["k"], json.dumps(event)) for event in events(10)]
+        pipeline.kafka.produce(pipeline.source, records, headers=[("traceparent", trace)])
+        decisions, letters = both_ways(pipeline, ["picky", "broken"])
+        assert letters == []
+        assert {json.loads(message.value())["result"]["model"] for message in decisions} >= {"fast"}
+        server.traces.clear()
+        pipeline.run("--role", "dispatch", "--model", "picky", "--from", "earliest", *IDLE)
+        assert server.traces == dict.fromkeys(range(0, 10, 2), trace.decode())
 
 
 def test_kills_lose_nothing(pipeline: Pipeline) -> None:
