@@ -267,10 +267,15 @@ def test_what_is_no_request_is_a_dead_letter(pipeline: Pipeline) -> None:
     pipeline.send(events(1))
     pipeline.run("--role", "route", *IDLE)
     topic = f"{pipeline.name}.requests.fast"
-    pipeline.kafka.produce(topic, [b"nonsense", b'{"policy": 7}', b"\xff"])
+    pipeline.kafka.produce(topic, [b"nonsense", b'{"policy": 7}', b'{"policy": "x"}', b"\xff"])
     pipeline.run("--role", "dispatch", "--model", "fast", *IDLE)
     letters = pipeline.dead_letters()
-    assert sorted(letter.value() for letter in letters) == [b"nonsense", b'{"policy": 7}', b"\xff"]
+    assert sorted(letter.value() for letter in letters) == [
+        b"nonsense",
+        b'{"policy": "x"}',
+        b'{"policy": 7}',
+        b"\xff",
+    ]
     assert all(dict(m.headers())["pointsman-reason"].startswith(b"undecodable: not a req") for m in letters)
     assert len(pipeline.decisions()) == 1
 
