@@ -52,38 +52,40 @@ def serving(bench: Bench) -> None:
     bench.fill(source, CALLS)
     with tempfile.TemporaryDirectory() as folder, mlserver.serve(Path(folder)) as server:
 
-        def loop(at_once: int) -> float:
+        def loop(at_once: int) -> tuple[float, float]:
             target = bench.target()
             command = [sys.executable, "-m", "benchmarks.asyncloop", bench.bootstrap, source, target]
-            measured([*command, str(CALLS), server.rest, str(at_once)])
-            return rate(bench.bootstrap, target)
+            used = measured([*command, str(CALLS), server.rest, str(at_once)])
+            return rate(bench.bootstrap, target), used.cpu / CALLS * 1000
 
-        def ours(batch: str = "") -> float:
+        def ours(batch: str = "") -> tuple[float, float]:
             target = bench.target()
             bench.topic(f"{target}-dead")
             path = bench.folder / f"{target}.yaml"
             path.write_text(document(source, target, bench.bootstrap, server.rest, batch))
             command = [sys.executable, "-m", "pointsman.cli.main", "run", str(path)]
-            measured([*command, "--max-events", str(CALLS)], bench.folder)
-            return rate(bench.bootstrap, target)
+            used = measured([*command, "--max-events", str(CALLS)], bench.folder)
+            return rate(bench.bootstrap, target), used.cpu / CALLS * 1000
 
         base = f"asyncio loop, {AT_ONCE} requests at once"
-        contenders: dict[str, Callable[[], float]] = {
+        contenders: dict[str, Callable[[], tuple[float, float]]] = {
             "asyncio loop, one request after the other": lambda: loop(1),
             base: lambda: loop(AT_ONCE),
             "Pointsman, a request for each event": ours,
             "Pointsman, batch: {size: 32, wait: 5ms}": lambda: ours("\n    batch: {size: 32, wait: 5ms}"),
         }
-        found: dict[str, list[float]] = {name: [] for name in contenders}
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
         for _ in range(ROUNDS):
             for name, run in contenders.items():
                 found[name].append(run())
     print(f"{CALLS:,} events, {ROUNDS} interleaved rounds; medians\n")
-    print(f"{'':44}{'events/s':>10}  ratio (min–max)")
-    for name, rates in found.items():
-        ratios = [own / other for own, other in zip(rates, found[base], strict=True)]
+    print(f"{'':44}{'events/s':>10}{'client CPU-ms':>15}  ratio of rates (min–max)")
+    for name, runs in found.items():
+        rates, cpu = zip(*runs, strict=True)
+        ratios = [own / other for own, (other, _) in zip(rates, found[base], strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
-        print(f"{name:44}{statistics.median(rates):10,.0f}  {spread}")
+        print(f"{name:44}{statistics.median(rates):10,.0f}{statistics.median(cpu):15.2f}  {spread}")
+    print("\nCPU-ms are per event, the client's start included.")
 
 
 def rate(bootstrap: str, topic: str) -> float:

@@ -27,6 +27,7 @@ FLOOD = 100
 
 SCENES = {
     "alone": ("", 0),
+    "alone, again": ("", 0),  # what differs between these two is chance
     "with a model that takes 2 s": ("slow", SLOW),
     "with one that hangs": ("hang", FLOOD),
 }

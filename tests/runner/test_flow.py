@@ -32,7 +32,13 @@ class Event:
 class FakeTicket:
     def __init__(self, calls: Sequence[FakeCall]) -> None:
         self.calls = calls
+        self.model = calls[0].model
         self.done = False
+        self.landing: list[FakeTicket] = []
+
+    def land(self) -> None:
+        self.done = True
+        self.landing.append(self)
 
 
 @dataclass
@@ -101,7 +107,7 @@ class FakeEngine:
 
     def answer_all(self, flow: Flow) -> None:
         while self.open:
-            self.open.pop().done = True
+            self.open.pop().land()
             flow.step(0.0)
 
     def wait(self, tickets: Sequence[Any], seconds: float) -> None:
@@ -192,7 +198,7 @@ def test_every_event_is_written_once_in_order_per_key(data: st.DataObject) -> No
         check_prefixes(owned, sink)
         for _ in range(data.draw(st.integers(0, 2))):
             if engine.open:
-                engine.open.pop(data.draw(st.integers(0, len(engine.open) - 1))).done = True
+                engine.open.pop(data.draw(st.integers(0, len(engine.open) - 1))).land()
                 flow.step(0.0)
                 check_prefixes(owned, sink)
 
@@ -271,7 +277,7 @@ def test_a_slow_model_holds_only_its_own_keys() -> None:
     assert owned["t", 0].prefix() == 0
     assert flow.events == 2
 
-    engine.open[0].done = True
+    engine.open[0].land()
     flow.step(0.0)
     assert sink.told == ["0-1", "0-3", "0-4", "0-0", "0-2"]
     assert owned["t", 0].prefix() == 5
@@ -286,7 +292,7 @@ def test_a_decision_too_large_for_its_topic_is_a_dead_letter() -> None:
     owned = {("t", 0): Partition("t", 0)}
     flow.take(batch_of([(0, 0)]), 10, owned)
     flow.take(batch_of([(0, 1)]), 10, owned)
-    engine.open[0].done = True
+    engine.open[0].land()
     flow.step(0.0)
     assert sink.told == []
     assert [(dead.id, dead.reason) for dead in sink.letters] == [("0-0", "unwritable"), ("0-1", "unwritable")]
@@ -303,7 +309,7 @@ def test_calls_that_wait_for_a_busy_model_go_together() -> None:
         engine.script[0, offset] = Event(0, None, "slow", dead=False)
         flow.take(batch_of([(0, offset)]), 10, owned)
     assert [len(ticket.calls) for ticket in engine.open] == [1, 1]
-    engine.open.pop(0).done = True
+    engine.open.pop(0).land()
     flow.step(0.0)
     assert [len(ticket.calls) for ticket in engine.open] == [1, 3]
     engine.answer_all(flow)

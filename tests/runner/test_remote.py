@@ -163,7 +163,7 @@ def test_a_kill_loses_nothing(pipeline: Pipeline, server: Answering) -> None:
     second = pipeline.start()
     server.wait_for("/held", 60)
     server.release()
-    server.wait_for("/quick", 310)
+    server.wait_for("/quick", 200)
     second.kill()
     pipeline.run("--until-idle", "0.5")
     decided = {(d["event"]["n"], json.dumps(d["result"]["output"])) for d in pipeline.decisions()}

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from examples import payments
 from pointsman.spec.records import request_schema
+from runner.answering import answering
 from runner.pipelines import Pipeline, events, in_order
 
 MORE = """
@@ -168,6 +169,49 @@ def test_the_payments_example_decides_as_fused(pipeline: Pipeline) -> None:
     assert len(decisions) > 30
 
 
+def test_events_that_are_no_json_come_over_whole(pipeline: Pipeline) -> None:
+    """A CSV line is decided as fused; a dead letter has the line itself; results have their topic."""
+    pipeline.document["source"] |= {"format": "csv", "fields": {"id": "string", "k": "string", "n": "int"}}
+    pipeline.document["write"] = {"event": ["n"], "results": f"{pipeline.name}.results"}
+    pipeline.document["models"]["raises"] = {"python": "models:raises", "outputs": {"n": "event.n"}}
+    pipeline.document["routes"] = [
+        {"name": "odd", "when": "n % 2 == 1", "use": "raises"},
+        {"name": "even", "use": "fast"},
+    ]
+    lines = [f'e{n},"k{n % 3}",{n}' for n in range(10)]
+    pipeline.kafka.produce(pipeline.source, [(f"k{n % 3}", line) for n, line in enumerate(lines)])
+    decisions, letters = both_ways(pipeline, ["fast", "raises"])
+    assert sorted(json.loads(message.value())["event"]["n"] for message in decisions) == list(range(10))
+    assert sorted(letter.value().decode() for letter in letters) == lines[1::2]
+    assert len(pipeline.kafka.consume_all(f"{pipeline.name}.results")) == 20
+
+
+def test_remote_models_over_the_hop(pipeline: Pipeline) -> None:
+    """A dispatcher's requests carry the event's trace; attempts and fallbacks are those of the fused run."""
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-00000000000000ff-01"
+    with answering() as server:
+        for path in ("picky", "broken"):
+            pipeline.document["models"][path] = {
+                "http": f"{server.address}/{path}",
+                "inputs": {"n": "n"},
+                "outputs": {"n": "reply.n"},
+                "timeout": "20s",
+                "fallback": ["fast"],
+            }
+        pipeline.document["routes"] = [
+            {"name": "picky", "when": "n % 2 == 0", "use": "picky"},
+            {"name": "broken", "use": "broken", "deadline": "20s"},
+        ]
+        records = [(event["k"], json.dumps(event)) for event in events(10)]
+        pipeline.kafka.produce(pipeline.source, records, headers=[("traceparent", trace)])
+        decisions, letters = both_ways(pipeline, ["picky", "broken"])
+        assert letters == []
+        assert {json.loads(message.value())["result"]["model"] for message in decisions} >= {"fast"}
+        server.traces.clear()
+        pipeline.run("--role", "dispatch", "--model", "picky", "--from", "earliest", *IDLE)
+        assert server.traces == dict.fromkeys(range(0, 10, 2), trace.decode())
+
+
 def test_kills_lose_nothing(pipeline: Pipeline) -> None:
     """Router and dispatcher killed in turn at many instants: every event is decided, in order per key."""
     pipeline.document["kafka"]["group.instance.id"] = pipeline.name  # a dead member's partitions are free
@@ -223,10 +267,15 @@ def test_what_is_no_request_is_a_dead_letter(pipeline: Pipeline) -> None:
     pipeline.send(events(1))
     pipeline.run("--role", "route", *IDLE)
     topic = f"{pipeline.name}.requests.fast"
-    pipeline.kafka.produce(topic, [b"nonsense", b'{"policy": 7}', b"\xff"])
+    pipeline.kafka.produce(topic, [b"nonsense", b'{"policy": 7}', b'{"policy": "x"}', b"\xff"])
     pipeline.run("--role", "dispatch", "--model", "fast", *IDLE)
     letters = pipeline.dead_letters()
-    assert sorted(letter.value() for letter in letters) == [b"nonsense", b'{"policy": 7}', b"\xff"]
+    assert sorted(letter.value() for letter in letters) == [
+        b"nonsense",
+        b'{"policy": "x"}',
+        b'{"policy": 7}',
+        b"\xff",
+    ]
     assert all(dict(m.headers())["pointsman-reason"].startswith(b"undecodable: not a req") for m in letters)
     assert len(pipeline.decisions()) == 1
 

@@ -30,9 +30,11 @@ class Right:
         return f"kafka-acls.sh --add --allow-principal {principal} --{self.resource} {self.name} {operations}"
 
 
-def rights(*, group: str, sources: Sequence[str], decisions: str, dead_letters: str) -> tuple[Right, ...]:
+def rights(
+    *, group: str, sources: Sequence[str], decisions: str, dead_letters: str, results: str | None = None
+) -> tuple[Right, ...]:
     """Returns what the commands of one pipeline need, in the order of use."""
-    written = (decisions, dead_letters)
+    written = tuple(name for name in (decisions, dead_letters, results) if name is not None)
     return (
         *(Right("run", "topic", name, ("Read", "Describe")) for name in sources),
         Right("run", "group", group, ("Read", "Describe")),

@@ -80,7 +80,8 @@ def _group(document: Document) -> str:
 def _roles(document: Document) -> dict[str, str]:
     """Each topic of the pipeline and what it is for."""
     roles = dict.fromkeys(document.source.topics, "source")
-    return roles | {document.write.decisions: "decisions", document.write.dead_letters: "dead letters"}
+    roles |= {document.write.decisions: "decisions", document.write.dead_letters: "dead letters"}
+    return roles if document.write.results is None else roles | {document.write.results: "results"}
 
 
 def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
@@ -88,7 +89,7 @@ def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
     missing = [name for name, topic in cluster.describe(document.source.topics).items() if topic is None]
     created = [name for name in missing if cluster.create(name, partitions)]
     count = cluster.require_sources(document.source.topics)
-    written = (document.write.decisions, document.write.dead_letters)
+    written = [name for name in _roles(document) if name not in document.source.topics]
     return [*created, *cluster.ensure_derived(written, count)]
 
 
@@ -132,6 +133,7 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
         sources=document.source.topics,
         decisions=document.write.decisions,
         dead_letters=document.write.dead_letters,
+        results=document.write.results,
     )
     if as_json:
         write_json(

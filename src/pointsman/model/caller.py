@@ -169,7 +169,7 @@ class Caller:
         self._events -= len(ticket.rows)
         self._load[ticket.model] -= len(ticket.rows)
         self._bytes -= ticket.size_bytes
-        ticket.done = True
+        ticket.land()
         if len(self._due) > 2 * len(self._open) + 1000:  # long deadlines keep what is done
             self._due = [entry for entry in self._due if not entry[2].done]
             heapify(self._due)

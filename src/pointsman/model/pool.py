@@ -45,6 +45,7 @@ class Ticket:
         size_bytes: What the caller counted for its events.
         began: When the model was called, by the pool's clock; None while it waits in the queue.
         deadline: When its events are too late, by the same clock; infinity for never.
+        landing: Where it is put once it is done, for whoever waits for many; None: nowhere.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Ticket:
         "began",
         "deadline",
         "done",
+        "landing",
         "latency_ms",
         "model",
         "replies",
@@ -68,7 +70,14 @@ class Ticket:
         self.latency_ms = 0.0
         self.began: float | None = None
         self.deadline = deadline
+        self.landing: list[Ticket] | None = None
         self._claim = [True]
+
+    def land(self) -> None:
+        """Is done; in the thread that waits for it."""
+        self.done = True
+        if self.landing is not None:
+            self.landing.append(self)
 
     def claim(self) -> bool:
         """Whether the caller is the first to ask, and so the one who finishes the call."""
@@ -217,7 +226,7 @@ class Pool:
         lane.events -= len(ticket.rows)
         self._events -= len(ticket.rows)
         self._bytes -= ticket.size_bytes
-        ticket.done = True
+        ticket.land()
 
     def _expire(self, now: float) -> float:
         """Gives up what is overdue; returns the moment before which nothing else will be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -18,6 +19,9 @@ _REBALANCES = (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS)
 
 Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
+
+
+_ASK_SECONDS = 1.0
 
 
 class Assignment:
@@ -135,7 +139,7 @@ class Assignment:
             self._metrics.set("pointsman_lag_events", lag, topic, str(number))
 
     def lag(self, consumer: Consumer) -> int:
-        """The events of all partitions that were not taken yet, as far as that is known."""
+        """The events of all partitions that were not taken yet, those included of which none was taken."""
         return sum(lag for _, lag in self._behind(consumer))
 
     def _behind(self, consumer: Consumer) -> Iterator[tuple[Place, int]]:
@@ -153,12 +157,14 @@ class Assignment:
             return
         for partition in silent:
             partition.began = -1
-        try:
-            found = consumer.committed([TopicPartition(p.topic, p.number) for p in silent], timeout=1.0)
-        except KafkaException:
-            return  # their lag is told with their first event
-        for place in found:
-            self.owned[place.topic, place.partition].began = place.offset
+        with suppress(KafkaException):  # their lag is then told with their first event
+            asked = [TopicPartition(p.topic, p.number) for p in silent]
+            found = consumer.committed(asked, timeout=_ASK_SECONDS)
+            for place in found:
+                begin = place.offset
+                if begin < 0:
+                    begin, _ = consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS)
+                self.owned[place.topic, place.partition].began = begin
 
 
 def names(places: Iterable[TopicPartition]) -> list[str]:

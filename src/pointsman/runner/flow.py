@@ -103,7 +103,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.events = 0
-        self.under_way: list[tuple[Ticket, list[tuple[_Flight, Call]]]] = []
+        self.under_way: dict[Ticket, list[tuple[_Flight, Call]]] = {}
         self.behind: deque[tuple[_Flight, Call]] = deque()
 
 
@@ -139,6 +139,7 @@ class Flow:
         self._share = share
         self._order = KeyOrder()
         self._lines: defaultdict[str, _Line] = defaultdict(_Line)
+        self._landed: list[Ticket] = []
         self.events = 0
         self.bytes = 0
 
@@ -166,13 +167,18 @@ class Flow:
         """Waits up to `seconds` for models that are late, and writes what became free."""
         if not self._lines:
             return
-        done = any(ticket.done for line in self._lines.values() for ticket, _ in line.under_way)
-        self._engine.serve(0.0 if done else seconds)
-        for line in list(self._lines.values()):
-            self._land(line)
+        self._engine.serve(0.0 if self._landed else seconds)
+        landed = self._landed[:]
+        self._landed.clear()
+        free: list[Waiting] = []
+        for ticket in landed:  # only those: thousands may be under way
+            free += self._land(ticket)
+        self._release(free)
+        for model in {ticket.model for ticket in landed}:
+            line = self._lines[model]
             self._go_on(line)
-        for model in [model for model, line in self._lines.items() if not line.under_way]:
-            del self._lines[model]
+            if not line.under_way:
+                del self._lines[model]
 
     def drop(self, partition: Partition) -> int:
         """Forgets what waits of a partition that was given up; returns how many events that were."""
@@ -233,8 +239,16 @@ class Flow:
 
     def _await(self, flight: _Flight, call: Call, ticket: Ticket) -> None:
         line = self._lines[call.model]
-        line.under_way.append((ticket, [(flight, call)]))
+        self._send_off(line, ticket, [(flight, call)])
         line.events += len(call.indices)
+
+    def _send_off(self, line: _Line, ticket: Ticket, parts: list[tuple[_Flight, Call]]) -> None:
+        """Remembers what a ticket is about until it lands."""
+        line.under_way[ticket] = parts
+        if ticket.done:
+            self._landed.append(ticket)
+        else:
+            ticket.landing = self._landed
 
     def _go_on(self, line: _Line) -> None:
         """Submits calls that waited for a busy model, as few and as large as may be.
@@ -252,7 +266,7 @@ class Flow:
                 rows += len(parts[-1][1].indices)
             size = sum(held.size for flight, call in parts for held in flight.held(call))
             deadline = flight.decided.due(first)
-            line.under_way.append((self._engine.submit([call for _, call in parts], size, deadline), parts))
+            self._send_off(line, self._engine.submit([call for _, call in parts], size, deadline), parts)
 
     def _hold(
         self, flight: _Flight, late: Sequence[Call], owned: Mapping[tuple[str, int], Partition]
@@ -299,30 +313,26 @@ class Flow:
             letters += [decided.unwritable(places[n]) for n in refused]
             self._sink.bury(letters)
 
-    def _land(self, line: _Line) -> None:
-        """Takes over what is done, and writes what that frees."""
-        landed = [(ticket, parts) for ticket, parts in line.under_way if ticket.done]
-        if not landed:
-            return
-        line.under_way = [(ticket, parts) for ticket, parts in line.under_way if not ticket.done]
+    def _land(self, ticket: Ticket) -> Sequence[Waiting]:
+        """Takes over what is done; returns what that frees."""
+        line = self._lines[ticket.model]
         free: list[Waiting] = []
-        for ticket, parts in landed:
-            start = 0
-            for flight, call in parts:
-                decided, end = flight.decided, start + len(call.ready())
-                decided.dead.clear()
-                follow = self._engine.finish(decided, call, ticket, slice(start, end))
-                flight.letters.update(decided.dead)
-                start = end
-                line.events -= len(call.indices)
-                passed = {i for stand_in in follow for i in stand_in.indices}
-                for i in call.indices:
-                    entry = flight.entries[i]
-                    if i not in passed and entry.partition.owned:  # an earlier assignment's is stale
-                        free += self._order.finish(entry)
-                for stand_in in follow:
-                    self._pass_on(flight, stand_in, 0.0)
-        self._release(free)
+        start = 0
+        for flight, call in line.under_way.pop(ticket):
+            decided, end = flight.decided, start + len(call.ready())
+            decided.dead.clear()
+            follow = self._engine.finish(decided, call, ticket, slice(start, end))
+            flight.letters.update(decided.dead)
+            start = end
+            line.events -= len(call.indices)
+            passed = {i for stand_in in follow for i in stand_in.indices}
+            for i in call.indices:
+                entry = flight.entries[i]
+                if i not in passed and entry.partition.owned:  # an earlier assignment's is stale
+                    free += self._order.finish(entry)
+            for stand_in in follow:
+                self._pass_on(flight, stand_in, 0.0)
+        return free
 
     def _release(self, free: Sequence[Waiting]) -> None:
         """Writes events that waited, in their order."""

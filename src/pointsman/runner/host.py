@@ -224,7 +224,7 @@ class Host:
         replies = ticket.replies[part]
         follow = finish(decided, call, replies, ticket.latency_ms, attempts, expired=expired)
         count = self.metrics.count
-        if ticket.rows and not part.start:  # once for all calls that went together
+        if ticket.began is not None and not part.start:  # it was asked; once for all that went together
             self.metrics.observe("pointsman_model_call_seconds", ticket.latency_ms / 1000, call.model)
         for (model, status), events in decided.statuses.items():
             if events:

@@ -37,7 +37,6 @@ _FULL_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _LAG_SECONDS = 0.1
-_SLICE_SECONDS = 0.005
 _FLUSH_BYTES = 64 * 1024 * 1024
 
 
@@ -51,6 +50,7 @@ class Pace:
         grace: Seconds that a commit waits for a moment at which everything is acknowledged, before it
             makes one by taking nothing more.
         patience: Seconds that a batch waits for its models before the next one is taken.
+        slice: Seconds between two looks for new events while models are late.
         in_flight: Most events under way.
         bytes: Most bytes of events under way.
         until_idle: End after so many seconds at the end of all partitions; None goes on.
@@ -60,6 +60,7 @@ class Pace:
     commit: float = 1.0
     grace: float = 0.0
     patience: float = 0.01
+    slice: float = 0.005
     in_flight: int = 10_000
     bytes: int = 268_435_456
     until_idle: float | None = None
@@ -164,7 +165,7 @@ class Worker:
             self._lag_at = now + _LAG_SECONDS
         if messages:
             self._take(messages)
-        self._flow.step(0.0 if messages else _SLICE_SECONDS)
+        self._flow.step(0.0 if messages else self._pace.slice)
         if now >= self._commit_at + self._pace.grace or self._writer.bytes > _FLUSH_BYTES:
             self._deliver()
             self._commit()

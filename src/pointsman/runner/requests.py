@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -94,6 +94,7 @@ class _Base64(msgspec.Struct):
 
 
 _Bytes = str | _Base64 | None
+_Policy = Annotated[str, msgspec.Meta(pattern="^[0-9]+@[0-9a-f]{8}$")]
 
 
 class _Origin(msgspec.Struct):
@@ -124,11 +125,12 @@ class _Form(msgspec.Struct):
     decision: msgspec.Raw
     key: _Bytes
     deadline: int | None
+    policy: _Policy
     origin: _Origin
 
 
 class _Version(msgspec.Struct):
-    policy: str
+    policy: _Policy
 
 
 _form = msgspec.json.Decoder(_Form).decode

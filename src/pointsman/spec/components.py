@@ -75,17 +75,18 @@ def _named(reader: Reader, role: str, node: Node, others: Mapping[str, Key]) -> 
             "keep one of them",
         )
         return None
-    later = COMPONENTS["model" if role == "endpoint" else role]
-    if role == "endpoint" and (local := [name for name in node.members if name in models.names()]):
-        message = f"a model of '{local[0]}' has no server to share"
-        reader.tell(node.keys[local[0]], "E215", message, f"give one of these keys: {', '.join(known)}")
-        return None
+    steps = COMPONENTS["model" if role == "endpoint" else role]
+    later = [name for name, step in steps.items() if step > STEP and name not in known]
     for name in node.members:
         if name in later:
             reader.later(node.keys[name], name)
             return None
     if found:
         return found[0]
+    if role == "endpoint" and (local := [name for name in node.members if name in models.names()]):
+        message = f"a model of '{local[0]}' has no server to share"
+        reader.tell(node.keys[local[0]], "E215", message, f"give one of these keys: {', '.join(known)}")
+        return None
     short = SHORTHAND.get(role)
     if short in node.members:
         reader.tell(
