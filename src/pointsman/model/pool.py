@@ -232,9 +232,10 @@ class Pool:
         """Gives up what is overdue; returns the moment before which nothing else will be."""
         due = float("inf")
         for lane in self._lanes.values():
-            if lane.calls and (began := lane.calls[0].began) is not None:
-                if now >= min(began + lane.timeout, lane.calls[0].deadline):
-                    self._give_up(lane, lane.calls[0], now - began)
+            first = lane.calls[0] if lane.calls else None
+            began = None if first is None else first.began
+            if first and began is not None and now >= min(began + lane.timeout, first.deadline):
+                self._give_up(lane, first, now - began)
             for ticket in [
                 ticket for ticket in lane.calls if ticket.began is None and now >= ticket.deadline
             ]:
