@@ -160,7 +160,7 @@ def metrics() -> Iterator[str]:
         thread.join()
 
 
-def test_metrics_add_breaker_latency_and_share(pointsman: Pointsman, folder: Path, metrics: str) -> None:
+def test_with_metrics_also_breaker_latency_share(pointsman: Pointsman, folder: Path, metrics: str) -> None:
     """What a run counted stands beside what servers say."""
     done = pointsman("models", "--json", "--metrics", metrics, cwd=folder)
     fraud, chat, _, here = json.loads(done.out)["models"]

@@ -233,10 +233,9 @@ class Pool:
         due = float("inf")
         for lane in self._lanes.values():
             first = lane.calls[0] if lane.calls else None
-            if first is not None and first.began is not None:
-                due_at = min(first.began + lane.timeout, first.deadline)
-                if now >= due_at:
-                    self._give_up(lane, first, now - first.began)
+            began = None if first is None else first.began
+            if first and began is not None and now >= min(began + lane.timeout, first.deadline):
+                self._give_up(lane, first, now - began)
             for ticket in [
                 ticket for ticket in lane.calls if ticket.began is None and now >= ticket.deadline
             ]:
