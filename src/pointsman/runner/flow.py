@@ -131,6 +131,7 @@ class Flow:
         if late or not self._order.disjoint(decided.keys):
             places: Sequence[int] = self._hold(flight, late, owned)
             self._write_at_once(decided, places)
+            batch.headers = {i: batch.headers[i] for i in flight.entries}
             _forget(decided, places)
         else:
             self._write_at_once(decided, range(len(batch)))
@@ -219,7 +220,6 @@ class Flow:
         flight.letters = {i: letter for i, letter in decided.dead if i in flight.entries}
         if flight.letters:
             decided.dead[:] = [(i, letter) for i, letter in decided.dead if i not in flight.entries]
-        batch.headers = {i: batch.headers[i] for i in flight.entries}
         return ready
 
     def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
