@@ -315,3 +315,19 @@ def test_calls_that_wait_for_a_busy_model_go_together() -> None:
     engine.answer_all(flow)
     assert sorted(sink.told) == [f"0-{n}" for n in range(7)]
     assert flow.events == 0
+
+
+def test_headers_are_made_also_where_a_model_is_late() -> None:
+    """What is written at once and what waits both get theirs from the headers that came."""
+    engine, sink = FakeEngine(["prompt"]), Sink()
+    made: list[Any] = []
+    flow = Flow(engine, sink, patience=0.0, headers=lambda _, came: made.append(came) or [])
+    engine.script = {
+        (0, 0): Event(0, "a", "prompt", dead=False),
+        (0, 1): Event(0, "b", "slow", dead=False),
+    }
+    owned = {("t", 0): Partition("t", 0)}
+    flow.take(batch_of([(0, 0), (0, 1)]), 10, owned)
+    engine.answer_all(flow)
+
+    assert made == [[("h", b"0")], [("h", b"0")]]

@@ -156,6 +156,7 @@ class Flow:
         if late or not self._order.disjoint(decided.keys):
             places: Sequence[int] = self._hold(flight, late, owned)
             self._write_at_once(decided, places)
+            batch.headers = {i: batch.headers[i] for i in flight.entries}
             _forget(decided, places)
             batch.headers = {i: batch.headers[i] for i in flight.entries}
         else:
