@@ -330,4 +330,4 @@ def test_headers_are_made_also_where_a_model_is_late() -> None:
     flow.take(batch_of([(0, 0), (0, 1)]), 10, owned)
     engine.answer_all(flow)
 
-    assert made == [[("h", b"0")], [("h", b"0")]]
+    assert made == [[("h", b"0")], [("h", b"1")]]
