@@ -158,7 +158,6 @@ class Flow:
             self._write_at_once(decided, places)
             batch.headers = {i: batch.headers[i] for i in flight.entries}
             _forget(decided, places)
-            batch.headers = {i: batch.headers[i] for i in flight.entries}
         else:
             self._write_at_once(decided, range(len(batch)))
         for place, last in _ends(batch):
