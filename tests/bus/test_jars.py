@@ -8,13 +8,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local import jars
 from pointsman.bus.local.jars import Jar, fetch_kafka, pinned
-from pointsman.bus.local.maven import CENTRAL, CERTIFICATES, find_repository
+from pointsman.bus.local.maven import CERTIFICATES, central, find_repository
 
 CONTENT = {f"org/x/a{i}/1/a{i}-1.jar": b"jar %d" % i * 100 for i in range(8)}
 
@@ -216,14 +217,16 @@ def test_the_user_s_proxy_is_used(
 
 def test_hosts_without_proxy_are_met_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_PROXY and nonProxyHosts are honoured."""
+    host = urlsplit(central()).hostname or ""
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     assert find_repository().proxies["https"] == "http://proxy:3128"
-    monkeypatch.setenv("no_proxy", "repo.maven.apache.org")
+    monkeypatch.setenv("no_proxy", host)
     assert find_repository().proxies == {}
     monkeypatch.delenv("https_proxy")
-    proxy = "<proxy><host>p</host><port>1</port><nonProxyHosts>*.apache.org</nonProxyHosts></proxy>"
+    others = f"*.{host.partition('.')[2]}"
+    proxy = f"<proxy><host>p</host><port>1</port><nonProxyHosts>{others}</nonProxyHosts></proxy>"
     settings(tmp_path, f"<proxies>{proxy}</proxies>")
-    assert (find_repository().url, find_repository().proxies) == (CENTRAL, {})
+    assert (find_repository().url, find_repository().proxies) == (central(), {})
 
 
 def test_certificates_of_pip_and_requests_are_trusted(

@@ -25,11 +25,10 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree
 
-from pointsman.base.errors import EnvironmentFault
+from pointsman.base.errors import EnvironmentFault, MissingExtra
 
-__all__ = ["CENTRAL", "Repository", "find_repository"]
+__all__ = ["Repository", "central", "find_repository"]
 
-CENTRAL = "https://repo.maven.apache.org/maven2"
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 
@@ -45,7 +44,7 @@ class Repository:
         local: Folder of what Maven has already downloaded on this machine.
     """
 
-    url: str = CENTRAL
+    url: str
     credentials: str = ""
     proxies: dict[str, str] = field(default_factory=dict)
     certificates: tuple[Path, ...] = ()
@@ -74,6 +73,19 @@ class Repository:
         return urllib.request.build_opener(
             urllib.request.ProxyHandler(self.proxies), urllib.request.HTTPSHandler(context=context)
         )
+
+
+def central() -> str:
+    """The address of Maven Central, as jgo knows it.
+
+    Raises:
+        MissingExtra: jgo is not installed.
+    """
+    try:
+        from jgo.constants import MAVEN_CENTRAL_URL
+    except ImportError:
+        raise MissingExtra("fetching Apache Kafka", "broker") from None
+    return str(MAVEN_CENTRAL_URL)
 
 
 def find_repository() -> Repository:
@@ -170,7 +182,7 @@ class _Settings:
         for repository in self._all("profiles/profile/repositories/repository"):
             if _text(repository, "id") == "central" and _text(repository, "url"):
                 return _text(repository, "url").rstrip("/"), self._credentials("central")
-        return CENTRAL, ""
+        return central(), ""
 
     def proxy(self, host: str) -> str | None:
         """Returns the URL of the active proxy for `host`, if there is one."""
