@@ -15,17 +15,12 @@ from pointsman.bus.faults import fault
 from pointsman.runner.letters import kafka_headers
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
-from pointsman.runner.placing import Places, sorted_by
 from pointsman.runner.results import result_of
 
 __all__ = ["Target", "Writer"]
 
 _ANY = -1
 """The partition that the key says."""
-
-
-_LOOK_EVERY = 10_000
-"""Batches between two looks at the number of partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +67,6 @@ class Writer:
         self._largest = min(most)
         self._metrics = metrics
         self._failure: tuple[KafkaError, str] | None = None
-        self._places: dict[str, Places] = {}
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -226,29 +220,14 @@ class Writer:
             for n, value in enumerate(values):
                 self._produce(topic, value, keys[n], (), 0, _ANY if partitions is None else partitions[n])
             return
-        if partitions is None:
-            placed = self._placed(topic).sort(keys, values)
-        else:
-            placed = sorted_by(partitions, keys, values)
-        for partition, messages in placed:
+        pairs = zip(keys, values, strict=True)
+        batches = {_ANY: [{"value": value, "key": key} for key, value in pairs]} if partitions is None else {}
+        for n, partition in enumerate(partitions or ()):
+            batches.setdefault(partition, []).append({"value": values[n], "key": keys[n]})
+        for partition, messages in batches.items():
             if self._producer.produce_batch(topic, messages, partition=partition) < len(messages):
                 refused: Any = next(m["_error"] for m in messages if "_error" in m)
                 raise self._fault(refused, topic)
-
-    def _placed(self, topic: str) -> Places:
-        """The places of a topic's keys; looks now and then whether partitions were added."""
-        known = self._places.get(topic)
-        if known is not None and known.age < _LOOK_EVERY:
-            known.age += 1
-            return known
-        try:
-            count = len(self._producer.list_topics(topic, timeout=5.0).topics[topic].partitions)
-        except KafkaException:
-            count = 0  # nobody answers: the client chooses, and delivery will tell
-        if known is None or known.partitions != count:
-            known = self._places[topic] = Places(count)
-        known.age = 0
-        return known
 
     def _produce(
         self,
