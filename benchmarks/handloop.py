@@ -41,11 +41,11 @@ def large(amount: float) -> dict:  # noqa: ARG001  # as cheap as the models that
     return {"score": 0.9}
 
 
-def mobile(amount: float) -> dict:  # noqa: ARG001
+def mobile(amount: float) -> dict:  # noqa: ARG001  # as above
     return {"score": 0.5}
 
 
-def baseline(amount: float) -> dict:  # noqa: ARG001
+def baseline(amount: float) -> dict:  # noqa: ARG001  # as above
     return {"score": 0.1}
 
 

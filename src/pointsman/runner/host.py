@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, InvalidInput, Misfit, ModelOverloaded, SpecError
@@ -16,7 +16,6 @@ from pointsman.engine.build import build
 from pointsman.engine.decide import Call, Decided, decide, identify
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy
-from pointsman.model.caller import Caller
 from pointsman.model.condition import load_condition
 from pointsman.model.desk import Desk
 from pointsman.model.opening import open_models
@@ -29,6 +28,9 @@ from pointsman.runner.telemetry import take_over
 from pointsman.runner.tracing import Tracing
 from pointsman.spec.document import Document
 from pointsman.state.tables import TableFile, load_table
+
+if TYPE_CHECKING:
+    from pointsman.model.caller import Caller
 
 __all__ = ["Host"]
 
@@ -123,6 +125,8 @@ class Host:
         pool = Pool(models, timeouts, limits.in_flight, clock, limits.bytes, desk)
         caller = None
         if remotes.opened:
+            from pointsman.model.caller import Caller  # with it comes asyncio, which only these need
+
             closing = [endpoint.close for endpoint in remotes.endpoints.values()]
             caller = Caller(remotes.opened, remotes.terms(), limits.in_flight, desk=desk, closing=closing)
         return cls(document, policy, tables, pool, metrics or Metrics(), desk, clock, caller)
