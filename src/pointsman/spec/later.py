@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["COMPONENTS", "STEP", "WORDS"]
 
-STEP: Final = 2
+STEP: Final = 3
 """The step of this version."""
 
 COMPONENTS: Final[dict[str, dict[str, int]]] = {
