@@ -1,7 +1,7 @@
 """Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-NAME is throughput, routes, allocations, latency, serving, guard or stall. Every contender consumes the same
-topic, writes the same record with the same client settings and commits after delivery.
+NAME is throughput, routes, allocations, latency, stateful, serving, guard or stall. Every contender
+consumes the same topic, writes the same record with the same client settings and commits after delivery.
 `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
 """
 
@@ -26,6 +26,7 @@ from benchmarks.measure import Usage, measured
 from benchmarks.memory import allocations
 from benchmarks.serving import serving
 from benchmarks.stall import stall
+from benchmarks.stateful import stateful
 from benchmarks.workload import PARTITIONS, SCORER, document, events
 from pointsman.bus.local import LocalBroker
 
@@ -148,7 +149,8 @@ def main(only: list[str]) -> None:
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
     ours = {"serving": serving, "guard": overhead, "stall": stall}  # these make their own events
     suites = {
-        "throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency, **ours
+        "throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency,
+        "stateful": stateful, **ours,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:
         bench = Bench(broker, Path(folder))

@@ -1,6 +1,6 @@
-"""Fetches Kafka's server once into the cache, checked against pinned digests.
+"""Fetches Kafka's server, or what hosts Kafka Streams, once into the cache, checked against pinned digests.
 
-The list beside this file is the whole dependency tree, so that nothing is resolved at run time: what
+The lists beside this file are whole dependency trees, so that nothing is resolved at run time: what
 runs is the same on every machine, whatever mirror it came from.
 """
 
@@ -25,7 +25,7 @@ from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local.maven import Repository, find_repository
 from pointsman.bus.local.paths import cache_dir, exclusive
 
-__all__ = ["KAFKA_VERSION", "Jar", "fetch_kafka", "pinned"]
+__all__ = ["KAFKA_VERSION", "Jar", "fetch_kafka", "fetch_streams", "pinned"]
 
 KAFKA_VERSION = "4.3.1"
 
@@ -55,10 +55,10 @@ class Jar:
         return self.path.rpartition("/")[2]
 
 
-def pinned() -> tuple[Jar, ...]:
-    """Returns every file of the pinned Kafka."""
+def pinned(product: str = "kafka") -> tuple[Jar, ...]:
+    """Returns every file of the pinned version of `kafka` or `kafka-streams`."""
     jars = []
-    text = files("pointsman.bus.local").joinpath(f"kafka-{KAFKA_VERSION}.jars").read_text("utf-8")
+    text = files("pointsman.bus.local").joinpath(f"{product}-{KAFKA_VERSION}.jars").read_text("utf-8")
     for line in text.splitlines():
         if not line.startswith("#"):
             coordinate, size, sha256 = line.split()
@@ -78,13 +78,22 @@ def fetch_kafka(progress: Progress) -> Path:
     Raises:
         EnvironmentFault: If a file cannot be downloaded, is not the pinned one, or cannot be stored.
     """
-    jars = pinned()
-    folder = cache_dir() / "kafka" / KAFKA_VERSION
+    return _fetched("kafka", "Apache Kafka", progress)
+
+
+def fetch_streams(progress: Progress) -> Path:
+    """Returns the folder with Kafka Streams' jars and a Java compiler; as `fetch_kafka`."""
+    return _fetched("kafka-streams", "Kafka Streams", progress)
+
+
+def _fetched(product: str, title: str, progress: Progress) -> Path:
+    jars = pinned(product)
+    folder = cache_dir() / product / KAFKA_VERSION
     if _complete(folder, jars):
         return folder
     with exclusive(folder.parent / f"{KAFKA_VERSION}.lock"):
         if not _complete(folder, jars):  # another process may have fetched it meanwhile
-            _fetch(jars, folder, progress)
+            _fetch(jars, folder, title, progress)
     return folder
 
 
@@ -96,11 +105,11 @@ def _complete(folder: Path, jars: tuple[Jar, ...]) -> bool:
     return all(found.get(jar.name) == jar.size for jar in jars)
 
 
-def _fetch(jars: tuple[Jar, ...], folder: Path, progress: Progress) -> None:
+def _fetch(jars: tuple[Jar, ...], folder: Path, title: str, progress: Progress) -> None:
     repository = find_repository()
     size = sum(jar.size for jar in jars)
     progress(
-        f"Downloading Apache Kafka {KAFKA_VERSION}: {size / 1e6:.0f} MB in {len(jars)} files "
+        f"Downloading {title} {KAFKA_VERSION}: {size / 1e6:.0f} MB in {len(jars)} files "
         f"from {urlsplit(repository.url).hostname}, once, into {folder}"
     )
     for left in folder.parent.glob(f".{KAFKA_VERSION}-*"):  # by a download that was killed
@@ -115,7 +124,7 @@ def _fetch(jars: tuple[Jar, ...], folder: Path, progress: Progress) -> None:
         partial.rename(folder)
     except OSError as error:
         raise EnvironmentFault(
-            f"Apache Kafka cannot be stored in {folder}: {error.strerror or error}; free some space or name "
+            f"{title} cannot be stored in {folder}: {error.strerror or error}; free some space or name "
             "another folder in POINTSMAN_CACHE"
         ) from error
     finally:
