@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers lint conformance bench example generate wheel clean
+.PHONY: help setup demo test test-servers lint chaos conformance bench example generate wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+chaos: $(STAMP) ## kills, zombies, broken brokers, full disks (SCHEDULES=10 SEED=1)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10) --seed $(or $(SEED),1)
 
 conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 	@$(BIN)/python -m pointsman.cel.conformance $(CASES)

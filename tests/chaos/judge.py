@@ -1,0 +1,181 @@
+"""Compares what a read-committed reader finds with what the oracle wants."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from chaos.oracle import Oracle, Record, Wanted
+
+__all__ = ["Verdict", "committed", "judge", "read"]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How a schedule ended.
+
+    Attributes:
+        examples: A few of the differences, in words.
+    """
+
+    events: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    state_differences: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.lost or self.duplicated or self.wrong or self.state_differences)
+
+    def note(self, text: str) -> None:
+        """Keeps an example."""
+        if len(self.examples) < 8:
+            self.examples.append(text)
+
+
+def read(bootstrap: str, topic: str) -> list[Message]:
+    """All that a read-committed reader sees of a topic."""
+    config = {"bootstrap.servers": bootstrap, "group.id": "judge", "isolation.level": "read_committed"}
+    consumer = Consumer({**config, "enable.partition.eof": True, "enable.auto.commit": False})
+    known = consumer.list_topics(topic, timeout=15).topics[topic]
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
+    found, ends = [], set()
+    while len(ends) < len(known.partitions):
+        for message in consumer.consume(10_000, 1.0):
+            if message.error() is None:
+                found.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                ends.add(message.partition())
+    consumer.close()
+    return found
+
+
+def committed(bootstrap: str, group: str, topic: str) -> int:
+    """How many events of the source the group has left."""
+    config = {"bootstrap.servers": bootstrap, "group.id": group, "isolation.level": "read_committed"}
+    consumer = Consumer(config)
+    numbers = consumer.list_topics(topic, timeout=15).topics[topic].partitions
+    places = consumer.committed([TopicPartition(topic, n) for n in numbers], timeout=15)
+    left = 0
+    for place in places:
+        first, end = consumer.get_watermark_offsets(place, timeout=15)
+        left += end - max(first, place.offset)
+    consumer.close()
+    return left
+
+
+def judge(bootstrap: str, name: str, limits: Mapping[str, int], *, exactly: bool) -> Verdict:
+    """What became of every event of the topic `name`.
+
+    Args:
+        limits: The limit of each policy version that was in force, by the hash in the records.
+        exactly: Whether repeats are faults.
+    """
+    verdict = Verdict()
+    source = [
+        Record(m.partition(), m.offset(), m.timestamp()[1], m.value())
+        for m in sorted(read(bootstrap, name), key=lambda m: (m.partition(), m.offset()))
+    ]
+    wanted = Oracle().judge(source, name)
+    verdict.events = len(wanted)
+    decisions: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for message in read(bootstrap, f"{name}.decisions"):
+        record = json.loads(message.value())
+        place = record["source"]
+        decisions.setdefault((place["partition"], place["offset"]), []).append(record)
+    letters: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    for message in read(bootstrap, f"{name}.dead-letters"):
+        headers = {key: (value or b"").decode() for key, value in message.headers() or ()}
+        letters[headers["pointsman-source"]] += 1
+        reasons[headers["pointsman-source"]] = headers["pointsman-reason"]
+    for place, one in wanted.items():
+        _decisions(verdict, place, one, decisions.get(place, []), limits, exactly=exactly)
+        _letters(verdict, f"{name}-{place[0]}-{place[1]}", one, letters, reasons, exactly=exactly)
+    for place in decisions.keys() - wanted.keys():
+        verdict.wrong += 1
+        verdict.note(f"a decision of no event: {place}")
+    return verdict
+
+
+def _decisions(
+    verdict: Verdict, place: tuple[int, int], one: Wanted, found: list[dict[str, Any]],
+    limits: Mapping[str, int], *, exactly: bool,
+) -> None:  # fmt: skip
+    if one.decided and not found:
+        verdict.lost += 1
+        verdict.note(f"{place} {one.id} has no decision")
+    if exactly and len(found) > 1:
+        verdict.duplicated += len(found) - 1
+        verdict.note(f"{place} {one.id} is decided {len(found)} times")
+    for record in found:
+        problem = _problem(one, record, limits, stateful=exactly)
+        if problem:
+            verdict.wrong += 1
+            verdict.note(f"{place} {one.id}: {problem}")
+
+
+def _letters(
+    verdict: Verdict, place: str, one: Wanted, letters: Counter[str], reasons: Mapping[str, str],
+    *, exactly: bool,
+) -> None:  # fmt: skip
+    reason = one.dead or ("model_failed" if one.event.get("device") == "toaster" else None)
+    usable = isinstance(one.event.get("amount"), (int, float))
+    if reason == "model_failed" and not usable:
+        reason = None  # its model's inputs have no value: the record says invalid_input, and so does a letter
+        if not letters[place]:
+            verdict.lost += 1
+        return
+    if reason and not letters[place]:
+        verdict.lost += 1
+        verdict.note(f"{place} {one.id} has no dead letter")
+    if exactly and letters[place] > 1:
+        verdict.duplicated += letters[place] - 1
+        verdict.note(f"{place} has {letters[place]} dead letters")
+    if reason and letters[place] and reasons[place] != reason:
+        verdict.wrong += 1
+        verdict.note(f"{place}: the letter says {reasons[place]}, wanted {reason}")
+
+
+def _problem(one: Wanted, record: Mapping[str, Any], limits: Mapping[str, int], *, stateful: bool) -> str:
+    """What is wrong with a record; empty where nothing is."""
+    if record["id"] != one.id or record["event"] != one.event:
+        return f"another event: {record['id']}"
+    if not stateful:
+        return ""
+    if not _same(record["metadata"], one.metadata):
+        return f"metadata {record['metadata']}, wanted {one.metadata}"
+    decision = record["decision"]
+    limit = limits.get(decision["policy"])
+    if limit is None:
+        return f"an unknown policy {decision['policy']}"
+    if decision["route"] != one.route(limit):
+        return f"route {decision['route']}, wanted {one.route(limit)}"
+    return ""
+
+
+def _same(got: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return (
+            isinstance(got, dict)
+            and got.keys() == wanted.keys()
+            and all(_same(got[name], value) for name, value in wanted.items())
+        )
+    if isinstance(wanted, float):
+        return isinstance(got, (int, float)) and math.isclose(got, wanted, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(got == wanted)
+
+
+def topics(bootstrap: str) -> list[str]:
+    """The topics there are."""
+    return list(AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=15).topics)

@@ -1,0 +1,153 @@
+"""Plays one schedule: events flow, faults come, everything is waited for, and the judge looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from chaos.crew import Crew
+from chaos.judge import Verdict, committed, judge
+from chaos.schedule import Fault, schedule
+from chaos.world import MODELS, PARTITIONS, document, events
+from pointsman.bus.local import LocalBroker
+from pointsman.spec import load
+
+__all__ = ["Play"]
+
+ZOMBIE_SECONDS = 8.0
+END_SECONDS = 150.0
+
+
+@dataclass(slots=True)
+class Play:
+    """One schedule.
+
+    Attributes:
+        broker: A running broker, which faults may restart.
+        restartable: Whether they may.
+        count: Events.
+    """
+
+    broker: LocalBroker
+    folder: Path
+    seed: int
+    delivery: str = "exactly_once"
+    on_disk: bool = False
+    restartable: bool = True
+    count: int = 2000
+    faults: int = 4
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return f"chaos-{self.seed}"
+
+    def run(self, say: Callable[[str], None]) -> Verdict:
+        """Plays it to its end."""
+        plan = schedule(self.seed, faults=self.faults, broker=self.restartable, on_disk=self.on_disk)
+        say(f"schedule {self.seed} ({self.delivery}{', RocksDB' if self.on_disk else ''}): "
+            + ", ".join(map(str, plan)))  # fmt: skip
+        self.folder.mkdir(parents=True)
+        (self.folder / "chaosmodels.py").write_text(MODELS)
+        limits: dict[str, int] = {}
+        self._write(limits, 12)
+        self._topic()
+        crew = Crew(self.folder, self.on_disk)
+        sender = threading.Thread(target=self._send, daemon=True)
+        try:
+            crew.start("a")
+            crew.start("b")
+            time.sleep(2.0)
+            sender.start()
+            for number, fault in enumerate(plan):
+                time.sleep(fault.after)
+                crew.revive()
+                self._strike(crew, fault, limits, number)
+            sender.join(60)
+            self._wait(crew)
+            crew.drain_all()
+            verdict = judge(self.broker.bootstrap, self.name, limits, exactly=self.delivery == "exactly_once")
+        finally:
+            crew.end()
+        for strange in crew.strange:
+            verdict.wrong += 1
+            verdict.note(strange)
+        return verdict
+
+    def _write(self, limits: dict[str, int], limit: int) -> None:
+        """Writes the document, and learns its version."""
+        path = self.folder / "pipeline.yaml"
+        path.write_text(document(self.name, self.broker.bootstrap, self.delivery, limit))
+        limits[load(path).policy] = limit
+
+    def _topic(self) -> None:
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        new = NewTopic(self.name, PARTITIONS, 1, config={"retention.ms": "-1"})
+        admin.create_topics([new])[self.name].result(30)
+
+    def _send(self) -> None:
+        """Events over some ten seconds, whatever happens to the broker."""
+        config = {"bootstrap.servers": self.broker.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5}
+        producer = Producer({**config, "enable.idempotence": True, "message.timeout.ms": 120_000})
+        for number, sent in enumerate(events(self.seed, self.count)):
+            producer.produce(self.name, sent.value or None, sent.key, timestamp=sent.timestamp)
+            if number % 20 == 0:
+                producer.poll(0)
+                time.sleep(10 / (self.count / 20))
+        producer.flush(120)
+
+    def _strike(self, crew: Crew, fault: Fault, limits: dict[str, int], number: int) -> None:
+        names = sorted(crew.members)
+        one = names[fault.pick % len(names)]
+        if fault.what == "kill":
+            crew.kill(one)
+            crew.start(one)
+        elif fault.what == "kill all":
+            for name in names:
+                crew.kill(name)
+            for name in names:
+                crew.start(name)
+        elif fault.what == "zombie":
+            crew.pause(one, ZOMBIE_SECONDS)
+        elif fault.what == "broker":
+            self.broker.kill()
+            time.sleep(1.0)
+            self.broker.restart()
+        elif fault.what == "storm":
+            for extra in ("x", "y"):
+                crew.start(extra)
+                time.sleep(1.0)
+            for extra in ("x", "y"):
+                crew.kill(extra)
+        elif fault.what == "slow model":
+            (self.folder / "slow").write_text("0.3")
+            time.sleep(2.0)
+            (self.folder / "slow").unlink()
+        elif fault.what == "full disk":
+            crew.kill(one)
+            crew.start(one, file_limit=64 * 1024)
+            time.sleep(4.0)
+            if crew.members[one].process.poll() is None:
+                crew.kill(one)
+            crew.start(one)
+        elif fault.what == "policy":
+            crew.drain_all()
+            self._write(limits, 13 + number)
+            for name in names:
+                crew.start(name)
+
+    def _wait(self, crew: Crew) -> None:
+        """Until nothing of the source is left."""
+        end = time.monotonic() + END_SECONDS
+        while committed(self.broker.bootstrap, self.name, self.name) > 0:
+            if time.monotonic() > end:
+                crew.strange.append("the end was not reached")
+                return
+            crew.revive()
+            time.sleep(0.3)
