@@ -11,6 +11,7 @@ import pointsman.codec
 from pointsman.base.errors import Misfit, RecordError
 from pointsman.cel.values import MISSING, Mistyped, Timestamp
 from pointsman.codec.base import EventDecoder, codecs
+from pointsman.codec.registry_keys import RegistryKeys
 
 FIELDS = {
     "user": "string",
@@ -23,11 +24,23 @@ FIELDS = {
     "raw": "bytes",
     "any": "dyn",
 }
-HELPERS = {"base", "fields", "values"}
+REGISTRY = RegistryKeys(url="http://localhost:1")
+"""Is not asked before a value names a schema."""
+
+HELPERS = {
+    *("avro_values", "base", "cloudevents", "fields", "proto_messages", "protoc", "readers", "registry"),
+    *("registry_keys", "shape", "values", "whole"),
+}
 
 
 def csv(*names: str, fields: dict[str, str] | None = FIELDS) -> EventDecoder:
     return codecs.get("csv").decoder(names, fields)
+
+
+def made(name: str, *names: str) -> EventDecoder:
+    """The decoder of a format, with the registry that it needs."""
+    registry = REGISTRY if name in ("avro", "protobuf", "json_schema") else None
+    return codecs.get(name).decoder(names, FIELDS, registry)
 
 
 def refused(decoder: EventDecoder, raw: bytes) -> str:
@@ -46,9 +59,13 @@ def test_the_walk_misses_no_file() -> None:
 @pytest.mark.parametrize("name", codecs.names())
 def test_every_codec_holds_the_role(name: str) -> None:
     """A decoder says which attribute holds a field, and that of an absent field is MISSING."""
-    decoder = codecs.get(name).decoder(["class", "user"], FIELDS)
-    event = decoder.decode(b"{}" if name == "json" else b"U1")
+    decoder = made(name, "class", "user")
     assert set(decoder.attributes) == {"class", "user"}
+    if decoder.prepare is not None:
+        decoder.prepare([None, b"", b"U1"])
+        assert "schema" in refused(decoder, b"U1234")
+        return
+    event = decoder.decode(b"{}" if name == "json" else b"U1")
     assert getattr(event, decoder.attributes["class"]) is MISSING
 
 
@@ -141,7 +158,7 @@ def test_csv_needs_names_for_its_cells() -> None:
 @pytest.mark.parametrize("name", codecs.names())
 def test_the_fast_way_gives_the_same_or_raises(name: str) -> None:
     """What the engine calls first never disagrees with `decode` about a value that it takes."""
-    decoder = codecs.get(name).decoder(["user", "amount"], FIELDS)
+    decoder = made(name, "user", "amount")
     if decoder.fast is None:
         return
     for raw in (b'{"user":"U1","amount":1}', b"{}", b'{"user":null,"other":[]}'):

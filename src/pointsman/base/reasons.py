@@ -15,6 +15,7 @@ DECISION_REASONS: Final = {
 
 DEAD_LETTER_REASONS: Final = {
     "undecodable": "the value is not what source.format says",
+    "schema": "the schema that the value names is not in the Schema Registry, or does not fit source.fields",
     "empty": "the record has no value (a tombstone)",
     "too_large": "the value is larger than limits.bytes",
     "unmatched": "no route's condition was true and unmatched is dead_letter",

@@ -13,9 +13,10 @@ from pointsman.base.errors import Misfit, RecordError
 from pointsman.cel.fields import fit
 from pointsman.cel.values import Mistyped
 from pointsman.codec.base import codecs
-from pointsman.codec.fields import attributes_of, picker
+from pointsman.codec.registry_keys import refuse
+from pointsman.codec.whole import WholeDecoder
 
-__all__ = ["Csv", "CsvDecoder"]
+__all__ = ["Csv"]
 
 csv.field_size_limit(2**31 - 1)  # `limits.bytes` bounds an event, not its cells
 
@@ -30,45 +31,34 @@ class Csv:
     name: ClassVar[str] = "csv"
 
     @staticmethod
-    def decoder(names: Sequence[str], fields: Mapping[str, str] | None) -> CsvDecoder:
+    def decoder(names: Sequence[str], fields: Mapping[str, str] | None, registry: Any = None) -> WholeDecoder:
         """The decoder for a policy that uses the fields `names`.
 
         Raises:
-            Misfit: No fields are declared, so that the cells have no names.
+            Misfit: No fields are declared, so that the cells have no names, or a registry is named.
         """
+        refuse("csv", registry)
         if not fields:
             text = "format csv needs source.fields: they name the cells, in order"
             raise Misfit("E431", text, "declare them: fields: {user_id: string, amount: double}", ("format",))
-        return CsvDecoder(names, fields)
+        return WholeDecoder(names, _reader(fields))
 
 
-class CsvDecoder:
-    """Decodes lines; see `codec.base.EventDecoder`."""
+def _reader(fields: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
+    """What reads a line whose cells are these fields."""
+    columns = [(name, declared, _PARSERS.get(declared)) for name, declared in fields.items()]
 
-    verbatim: bool = False
-    fast: Callable[[bytes], Any] | None = None
+    def decode_whole(raw: bytes) -> dict[str, Any]:
+        cells = _cells(raw)
+        if len(cells) > len(columns):
+            text = f"the line has {len(cells)} cells, source.fields names {len(columns)}"
+            raise RecordError("undecodable", text)
+        return {
+            name: _value(name, declared, parse, cell)
+            for (name, declared, parse), cell in zip(columns, cells, strict=False)
+        }
 
-    def __init__(self, names: Sequence[str], fields: Mapping[str, str]) -> None:
-        """Args:
-        names: The used fields.
-        fields: The declared types, in the order of the cells.
-        """
-        self.attributes: Mapping[str, str] = attributes_of(names)
-        columns = [(name, declared, _PARSERS.get(declared)) for name, declared in fields.items()]
-        pick = picker(names)
-
-        def decode_whole(raw: bytes) -> dict[str, Any]:
-            cells = _cells(raw)
-            if len(cells) > len(columns):
-                text = f"the line has {len(cells)} cells, source.fields names {len(columns)}"
-                raise RecordError("undecodable", text)
-            return {
-                name: _value(name, declared, parse, cell)
-                for (name, declared, parse), cell in zip(columns, cells, strict=False)
-            }
-
-        self.decode_whole: Callable[[bytes], dict[str, Any]] = decode_whole
-        self.decode: Callable[[bytes], Any] = lambda raw: pick(decode_whole(raw))
+    return decode_whole
 
 
 def _cells(raw: bytes) -> list[str]:

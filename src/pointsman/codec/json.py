@@ -15,13 +15,16 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from pointsman.base.errors import RecordError
+from pointsman.base.records import Headers
 from pointsman.cel.fields import fit
 from pointsman.cel.values import INT_MAX, INT_MIN, MISSING
 from pointsman.codec.base import codecs
+from pointsman.codec.cloudevents import opened
 from pointsman.codec.fields import attributes_of, picker
+from pointsman.codec.registry_keys import refuse
 from pointsman.codec.values import typed
 
-__all__ = ["Json", "JsonDecoder"]
+__all__ = ["Json", "JsonDecoder", "json_object"]
 
 _Int64 = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
 _Dyn = _Int64 | float | str | bool | None | list | dict  # type: ignore[type-arg]  # as JSON: members of any type
@@ -47,8 +50,13 @@ class Json:
     name: ClassVar[str] = "json"
 
     @staticmethod
-    def decoder(names: Sequence[str], fields: Mapping[str, str] | None) -> JsonDecoder:
-        """The decoder for a policy that uses the fields `names`."""
+    def decoder(names: Sequence[str], fields: Mapping[str, str] | None, registry: Any = None) -> JsonDecoder:
+        """The decoder for a policy that uses the fields `names`.
+
+        Raises:
+            Misfit: A registry is named, which this format does not ask.
+        """
+        refuse("json", registry)
         return JsonDecoder(names, fields or {})
 
 
@@ -56,6 +64,9 @@ class JsonDecoder:
     """Decodes JSON objects; see `codec.base.EventDecoder`."""
 
     verbatim: bool = True
+    head: int = 0
+    single: bool = False
+    prepare: Callable[[Sequence[bytes | None]], None] | None = None
 
     def __init__(self, names: Sequence[str], fields: Mapping[str, str]) -> None:
         """Args:
@@ -63,6 +74,7 @@ class JsonDecoder:
         fields: The declared types.
         """
         self.attributes: Mapping[str, str] = attributes_of(names)
+        self.open: Callable[[bytes, Headers | None], tuple[bytes, Headers] | None] | None = opened
         self.decode_whole: Callable[[bytes], dict[str, Any]] = _whole(fields)
         self.fast: Callable[[bytes], Any] | None
         self.decode: Callable[[bytes], Any]
@@ -73,7 +85,7 @@ def _whole(fields: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
     """A decoder of the whole event."""
 
     def decode_whole(raw: bytes) -> dict[str, Any]:
-        return typed(_object(raw), fields)
+        return typed(json_object(raw), fields)
 
     return decode_whole
 
@@ -86,7 +98,7 @@ def _used(
     pick = picker(names)
 
     def decode_slowly(raw: bytes) -> Any:
-        event = _object(raw)
+        event = json_object(raw)
         return pick({name: fit(event[name], declared[name], name) for name in names if name in event})
 
     if any(c in '"\\' or c < " " for name in names for c in name):  # msgspec cannot look for these
@@ -130,7 +142,7 @@ def _struct(declared: Mapping[str, str]) -> type[msgspec.Struct]:
 _decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes) -> dict[str, Any]:
     """The value as a map; raises RecordError where it is not a JSON object."""
     try:
         if not raw.isascii():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pointsman.base.errors import RecordError
 from pointsman.codec.base import codecs
-from pointsman.codec.fields import attributes_of, picker
+from pointsman.codec.registry_keys import refuse
+from pointsman.codec.whole import WholeDecoder
 
-__all__ = ["Text", "TextDecoder"]
+__all__ = ["Text"]
 
 
 @codecs.add("text")
@@ -19,25 +20,14 @@ class Text:
     name: ClassVar[str] = "text"
 
     @staticmethod
-    def decoder(names: Sequence[str], fields: Mapping[str, str] | None) -> TextDecoder:  # noqa: ARG004  # there is one field
-        """The decoder for a policy that uses the fields `names`."""
-        return TextDecoder(names)
+    def decoder(names: Sequence[str], fields: Mapping[str, str] | None, registry: Any = None) -> WholeDecoder:  # noqa: ARG004  # there is one field
+        """The decoder for a policy that uses the fields `names`.
 
-
-class TextDecoder:
-    """Decodes text; see `codec.base.EventDecoder`."""
-
-    verbatim: bool = False
-    fast: Callable[[bytes], Any] | None = None
-
-    def __init__(self, names: Sequence[str]) -> None:
-        """Args:
-        names: The used fields.
+        Raises:
+            Misfit: A registry is named, which this format does not ask.
         """
-        self.attributes: Mapping[str, str] = attributes_of(names)
-        self.decode_whole: Callable[[bytes], dict[str, Any]] = _whole
-        pick = picker(names)
-        self.decode: Callable[[bytes], Any] = lambda raw: pick(_whole(raw))
+        refuse("text", registry)
+        return WholeDecoder(names, _whole)
 
 
 def _whole(raw: bytes) -> dict[str, Any]:

@@ -55,7 +55,9 @@ def build(
     tables = tuple(doc.tables)
     programs = list(_programs(doc, models, routes, [enricher for _, enricher in made]))
     slots = Slots.of(programs, [name for name, _ in made], tables)
-    decoder = codecs.get(doc.source.format).decoder(tuple(slots.fields), doc.source.fields)
+    codec = codecs.get(doc.source.format)
+    decoder = codec.decoder(tuple(slots.fields), doc.source.fields, doc.source.registry)
+    slots.whole_event = slots.whole_event or decoder.single
     parts = Parts(
         id=doc.source.id,
         key=doc.source.key,

@@ -14,7 +14,7 @@ from pointsman.base.errors import InvalidInput, RecordError
 from pointsman.base.records import Batch, DeadLetter
 from pointsman.cel.program import describe
 from pointsman.engine.policy import Lane, ModelPlan, Policy
-from pointsman.engine.support import Errors, known
+from pointsman.engine.support import Errors, known, unpacked
 from pointsman.enrich.base import Tables
 from pointsman.model.base import Row
 
@@ -204,7 +204,11 @@ class Decided:
         """Makes a dead letter of an event, with what `write.redact` hides hidden."""
         hide, record = self._policy.hide, self.batch.record(index)
         if hide is not None:
-            record = replace(record, value=hide(record.value))
+            try:
+                value, _ = unpacked(self._policy.decoder, record)
+            except RecordError:
+                value = None
+            record = replace(record, value=hide(value))
         self.dead.append((index, DeadLetter(record, ident, reason, message, attempts, hide is not None)))
 
     def unwritable(self, index: int) -> DeadLetter:

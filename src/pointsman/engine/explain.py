@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from pointsman.base.errors import InvalidInput, ModelError, RecordError
-from pointsman.base.records import Batch
+from pointsman.base.records import Batch, Headers
 from pointsman.cel.program import Program, describe
 from pointsman.cel.values import MISSING, Mistyped, Timestamp, to_json
 from pointsman.engine.decide import Call, Decided, decide
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy, RoutePlan
-from pointsman.engine.support import bool_of, headers_of, text_key, verdict
+from pointsman.engine.support import bool_of, headers_of, text_key, unpacked, verdict
 from pointsman.enrich.base import Tables
 
 __all__ = ["Ask", "Explanation", "explain"]
@@ -75,16 +75,16 @@ def explain(
         calls += finish(decided, call, replies, latency_ms)
         told.calls.append(_call(call, call.spread(replies)[0]))
     _outcome(told, decided)
-    raw = batch.values[0]
-    if raw is None:
-        return told
     try:
+        raw, headers = unpacked(policy.decoder, batch.record(0))
+        if raw is None:
+            return told
         event = policy.decoder.decode_whole(raw)
     except RecordError:
         return told
     names: dict[str, Any] = {"event": _declared(policy, raw, event)}
     _fields(told, names["event"], declared)
-    _source_names(told, batch, names)
+    _source_names(told, batch, headers, names)
     names |= {table: tables.get(table, {}) for table in policy.tables}
     _metadata(told, policy, tables, names)
     _routes(told, policy, names)
@@ -137,14 +137,14 @@ def _fields(told: Explanation, event: Mapping[str, Any], declared: Mapping[str, 
         told.fields.append({"name": name, "value": shown, "type": declared.get(name), "problem": problem})
 
 
-def _source_names(told: Explanation, batch: Batch, names: dict[str, Any]) -> None:
+def _source_names(told: Explanation, batch: Batch, headers: Headers | None, names: dict[str, Any]) -> None:
     """The names that come with the record rather than with the event."""
     when = told.time
     if when is None:
         when = batch.timestamps[0] if batch.timestamps[0] >= 0 else batch.now_ms
         told.time = when
     names |= {
-        "headers": headers_of(batch.headers[0]),
+        "headers": headers_of(headers),
         "key": text_key(batch.keys[0]),
         "topic": batch.topics[0],
         "now": Timestamp(when * 1_000_000),

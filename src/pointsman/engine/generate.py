@@ -30,6 +30,7 @@ import msgspec
 
 from pointsman.base.errors import RecordError
 from pointsman.cel.values import MISSING, Timestamp
+from pointsman.codec.cloudevents import MARK
 from pointsman.engine import support
 from pointsman.engine.decide import Kept
 from pointsman.engine.parts import Parts
@@ -55,6 +56,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             "decode": parts.decoder.decode,
             "fast": parts.decoder.fast,
             "decode_whole": parts.decoder.decode_whole,
+            "unpack": parts.decoder.open,
             "encode": encode,
         }
     )
@@ -113,6 +115,26 @@ def _decode(parts: Parts) -> None:
     write = code.write
     with write.block(f"if raw is None or len(raw) > {parts.max_bytes}:"):
         write(f"raise unusable(raw, {parts.max_bytes})")
+    if parts.decoder.open is not None:
+        write("came = None")
+        with write.block(f"if {MARK!r} in raw and (opened := unpack(raw, batch.headers[i])) is not None:"):
+            write("raw, came = opened")
+    if parts.decoder.single:
+        write("whole = decode_whole(raw)")
+        for name, local in slots.fields.items():
+            write(f"{local} = whole.get({name!r}, MISSING)")
+    else:
+        _decode_fields(parts)
+    if "header_map" in slots.roots.values():
+        write(f"header_map = headers_of({_headers(parts)})")
+    if "kafka_key" in slots.roots.values():
+        write("kafka_key = text_key(key)")
+    write("errors = None")
+
+
+def _decode_fields(parts: Parts) -> None:
+    """The used fields by themselves, for formats where that is quicker than the whole event."""
+    slots, write = parts.code.slots, parts.code.write
     if parts.decoder.fast is None:
         write("e = decode(raw)")
     else:
@@ -123,18 +145,21 @@ def _decode(parts: Parts) -> None:
             write("e = decode(raw)")
     for name, local in slots.fields.items():
         write(f"{local} = e.{parts.decoder.attributes[name]}")
-    if slots.whole_event or not parts.decoder.verbatim:
+    if slots.whole_event:
         write("whole = decode_whole(raw)")
-    if "header_map" in slots.roots.values():
-        write("header_map = headers_of(batch.headers[i])")
-    if "kafka_key" in slots.roots.values():
-        write("kafka_key = text_key(key)")
-    write("errors = None")
+
+
+def _headers(parts: Parts) -> str:
+    """The text of an event's headers: those of its record, or what its envelope said."""
+    return (
+        "batch.headers[i]" if parts.decoder.open is None else "(batch.headers[i] if came is None else came)"
+    )
 
 
 def _names(parts: Parts) -> None:
     code, write = parts.code, parts.code.write
-    default_id = 'ident = known(batch.headers[i]) or f"{topic}-{partition}-{offset}"'
+    headers = _headers(parts)
+    default_id = f'ident = known({headers}) or f"{{topic}}-{{partition}}-{{offset}}"'
     if parts.id is None:
         write(default_id)
     else:
@@ -145,7 +170,7 @@ def _names(parts: Parts) -> None:
     else:
         form = "order[i] = okey = v if (v := {}).__class__ is str else id_of(v)"
         code.assign(form, parts.key, ["out.defaulted['key'] += 1", "okey = key"], computed=0)
-    default_time = "when = record_time(batch, i)"
+    default_time = f"when = record_time(batch, i, {headers})"
     if parts.time is None:
         write(default_time)
     else:
@@ -218,7 +243,8 @@ def _record(parts: Parts) -> None:
     if parts.project is not None:
         event = f"{code.bind('project', parts.project)}(raw)"
     else:
-        event = "raw" if parts.decoder.verbatim else "encode(whole)"
+        spliced = f"raw[{parts.decoder.head}:]" if parts.decoder.head else "raw"
+        event = spliced if parts.decoder.verbatim else "encode(whole)"
     write(f"head = HEAD % (encode(ident), when, at, source, offset, told, {event}, meta, decision)")
     _rows(parts)
     write("took(lane)")

@@ -66,7 +66,8 @@ def hider(redact: Mapping[str, str], decoder: EventDecoder) -> Callable[[bytes |
 def _reader(decoder: EventDecoder) -> Callable[[bytes], dict[str, msgspec.Raw]]:
     """The members of an event, each as its JSON."""
     if decoder.verbatim:
-        return _members
+        head = decoder.head
+        return (lambda raw: _members(raw[head:])) if head else _members
     whole = decoder.decode_whole
     return lambda raw: {name: msgspec.Raw(encode(value)) for name, value in whole(raw).items()}
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pointsman.base.errors import EvalError, InvalidInput, RecordError
-from pointsman.base.records import Batch, Headers
+from pointsman.base.records import Batch, Headers, SourceRecord
 from pointsman.cel.functions.time import parse_timestamp
 from pointsman.cel.program import describe
 from pointsman.cel.values import MISSING, Mistyped, Timestamp
+from pointsman.codec.base import EventDecoder
 from pointsman.engine.policy import encode
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "text_of",
     "time_of",
     "unit_of",
+    "unpacked",
     "unusable",
     "verdict",
     "with_more",
@@ -35,6 +37,7 @@ __all__ = [
 
 FIRST_ERRORS = 5
 ID_HEADER = "pointsman-id"
+CE_ID, CE_TIME = "ce_id", "ce_time"
 
 
 class Errors:
@@ -107,8 +110,14 @@ _FIRST_MS = -62_135_596_800_000
 _LAST_MS = 253_402_300_799_999
 
 
-def record_time(batch: Batch, index: int) -> int:
-    """The record's own timestamp; where it has none, when it was polled."""
+def record_time(batch: Batch, index: int, headers: Headers | None) -> int:
+    """A CloudEvent's `time`, else the record's own timestamp; where it has none, when it was polled."""
+    for name, value in headers or ():
+        if name == CE_TIME and value:
+            try:
+                return time_of(parse_timestamp(value.decode()))
+            except (EvalError, UnicodeDecodeError):
+                break
     found = batch.timestamps[index]
     return batch.now_ms if found == -1 else found
 
@@ -139,14 +148,24 @@ def headers_of(headers: Headers | None) -> dict[str, Any]:
 
 
 def known(headers: Headers | None) -> str | None:
-    """The id a redriven record brings with it."""
+    """The id that a redriven record brings with it, else that of a CloudEvent."""
+    found = None
     for name, value in headers or ():
-        if name == ID_HEADER and value:
+        if value and (name == ID_HEADER or (name == CE_ID and found is None)):
             try:
-                return value.decode()
+                found = value.decode()
             except UnicodeDecodeError:
-                return None
-    return None
+                continue
+            if name == ID_HEADER:
+                return found
+    return found
+
+
+def unpacked(decoder: EventDecoder, record: SourceRecord) -> tuple[bytes | None, Headers | None]:
+    """The value that a record's event is read from, and the event's headers; raises RecordError."""
+    value, headers = record.value, record.headers
+    found = decoder.open(value, headers) if decoder.open is not None and value is not None else None
+    return (value, headers) if found is None else found
 
 
 def present(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pointsman.base.clock import Clock
-from pointsman.base.errors import ModelTimeout
+from pointsman.base.errors import EnvironmentFault, ModelTimeout
 from pointsman.base.records import Batch, DeadLetter, Headers, SourceRecord
 from pointsman.cel.program import describe
 from pointsman.cel.values import Timestamp
@@ -15,7 +15,7 @@ from pointsman.engine.decide import Call, Decided, Kept
 from pointsman.engine.finish import row_of
 from pointsman.engine.policy import Groups, Lane, Lanes, RoutePlan
 from pointsman.engine.project import Project, projector
-from pointsman.engine.support import headers_of, text_key
+from pointsman.engine.support import headers_of, text_key, unpacked
 from pointsman.runner.host import Host
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.plans import asked
@@ -93,6 +93,8 @@ class Dispatcher(Host):
                 request = Request.read(value or b"")
                 self._open(decided, found, index, request, calls)
                 headers[index] = request.record.headers
+            except EnvironmentFault:  # the request is right, and waits until it can be read
+                raise
             except Exception as error:  # whatever stands in the topic, the others go on
                 self._refuse_request(decided, batch, index, error)
         self.metrics.count("pointsman_batches_total")
@@ -143,12 +145,15 @@ class Dispatcher(Host):
 
     def _names(self, request: Request) -> dict[str, Any]:
         """What expressions see of the event."""
-        record = request.record
+        record, decoder = request.record, self.policy.decoder
+        value, headers = unpacked(decoder, record)
+        if decoder.prepare is not None:
+            decoder.prepare([value])
         return {
             **self.tables,
-            "event": self.policy.decoder.decode_whole(record.value or b""),
+            "event": decoder.decode_whole(value or b""),
             "metadata": self._restore(request.metadata),
-            "headers": headers_of(record.headers),
+            "headers": headers_of(headers),
             "key": text_key(record.key),
             "topic": record.topic,
             "now": Timestamp(request.time * 1_000_000),

@@ -16,6 +16,7 @@ import msgspec
 from pointsman.base.records import Batch, Headers, SourceRecord
 from pointsman.cel.functions.time import parse_duration, parse_timestamp
 from pointsman.cel.values import Uint
+from pointsman.codec.cloudevents import MARK
 from pointsman.engine.decide import Decided
 from pointsman.engine.policy import Lane, ModelPlan, encode
 from pointsman.engine.project import Project
@@ -81,7 +82,8 @@ class Requests:
         if headers:
             origin["headers"] = [[name, _text(value)] for name, value in headers]
         value = batch.values[index] or b""
-        if not (self._verbatim and value.startswith(b"{") and value.endswith(b"}")):
+        whole = self._verbatim and value.startswith(b"{") and value.endswith(b"}") and MARK not in value
+        if not whole:
             origin["value"] = _text(value)
         return encode(origin)
 

@@ -148,6 +148,25 @@ NAMED: Final[dict[str, Code]] = {
         "With `source.format: csv` the columns have to be named, in order.",
         "Declare them under `source.fields`.",
     ),
+    "E432": Code(
+        "a Schema Registry that is missing, or not asked",
+        "`source.format` is `avro`, `protobuf` or `json_schema`, and there is no `source.registry`; or there is "
+        "one, and the format is another.",
+        "Name the registry for these three formats, and for no others.",
+        "source: {topics: [t], format: avro}",
+        'source: {topics: [t], format: avro, registry: {url: "http://localhost:8081"}}',
+    ),
+    "E433": Code(
+        "fields that the registry's schema does not have so",
+        "`check --live` asked the registry for the newest schema of the events: a declared field is of another "
+        "type there, or is not there.",
+        "Correct `source.fields`; [formats](formats.md) says which types go together.",
+    ),
+    "E434": Code(
+        "a Schema Registry that cannot be asked",
+        "`check --live` got no answer, or not the schema that it asked for.",
+        "Do what the message says.",
+    ),
     "E441": Code(
         "not an address",
         "An address is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, or holds "
