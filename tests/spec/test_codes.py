@@ -31,6 +31,10 @@ UNSHOWN = {
     "E502": "it needs a server",
     "E503": "it needs a server",
     "W504": "it needs a server",
+    "E241": "it needs a field that is only known in order",
+    "E425": "it needs a broker",
+    "W426": "it needs a broker",
+    "E427": "it needs a broker",
     "E431": "it takes away what the other pieces stand on",
 }
 """Codes without a wrong and a right piece, each with its reason."""

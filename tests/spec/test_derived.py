@@ -18,7 +18,7 @@ from pointsman.spec.components import REGISTRIES
 from pointsman.spec.dispatch import ConstantKeys, EndpointKeys, LagKeys
 from pointsman.spec.expressions import Expressions
 from pointsman.spec.generate import ROOT, derived
-from pointsman.spec.keys import Common, Keys, Limits, PythonCondition, RouteKeys, Source, Table, Write
+from pointsman.spec.keys import Common, Keys, Limits, PythonCondition, RouteKeys, Source, Write
 from pointsman.spec.later import STEP
 from pointsman.spec.node import Node
 from pointsman.spec.place import File
@@ -71,7 +71,7 @@ def test_the_schema_takes_documents_that_load(path: Path) -> None:
         ("baseline: 80%", "baseline: 0.8"),
         ("name: ios, ", ""),
         ("version: 1\n", "version: 2\n"),
-        ("pipeline: payments", "pipeline: payments\ndelivery: exactly_once"),
+        ("pipeline: payments", "pipeline: payments\ndelivery: exactly"),
         ("pipeline: payments", "pipeline: payments\nfeedback: {}"),
     ],
 )
@@ -88,7 +88,6 @@ CONFIGS = [
     LagKeys,
     Keys,
     Source,
-    Table,
     Common,
     RouteKeys,
     PythonCondition,
@@ -135,6 +134,7 @@ def test_the_example_of_a_component_is_right(tmp_path: Path, role: str, name: st
         "enricher": "enrich: {x: %s}",
         "model": "models: {x: %s}",
         "strategy": "routes: [{name: x, use: %s}]",
+        "table": "tables: {x: %s}",
     }
     folder = Path(shutil.copytree(ROOT / "examples" / "payments", tmp_path / "payments"))
     overlay = folder / "overlay.yaml"

@@ -13,14 +13,13 @@ import pytest
 
 from pointsman.base.errors import Misfit, MissingExtra
 from pointsman.cel.values import SECOND, Duration, Timestamp
-from pointsman.spec.document import Table
 from pointsman.state import tables
-from pointsman.state.tables import TableFile, load_table
+from pointsman.state.tables import TableFile
 
 
 def table(path: Path, content: str | bytes, key: str = "id") -> TableFile:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return load_table(Table(file=path, key=key), "t")
+    return TableFile("t", path, key)
 
 
 def refused(path: Path, content: str | bytes, key: str = "id") -> Misfit:
@@ -99,7 +98,7 @@ def test_parquet_types_become_those_of_expressions(tmp_path: Path) -> None:
     }
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
-    rows = load_table(Table(file=path, key="id"), "t").rows
+    rows = TableFile("t", path, "id").rows
     at = Timestamp(1_735_787_045_678_901_000)
     assert rows["17"] == {
         "id": 17,
@@ -127,7 +126,7 @@ def test_parquet_moments_keep_their_nanoseconds(tmp_path: Path) -> None:
     }
     path = tmp_path / "t.parquet"
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
-    rows = load_table(Table(file=path, key="id"), "t").rows
+    rows = TableFile("t", path, "id").rows
     wanted = {"id": "a", "ns": Timestamp(1), "s": Timestamp(-SECOND), "took": Duration(3 * SECOND // 2)}
     assert rows["a"] == wanted
     assert rows["b"] == {"id": "b", "ns": None, "s": Timestamp(2 * SECOND), "took": None}
@@ -142,7 +141,7 @@ def test_a_parquet_moment_beyond_the_years_of_expressions_is_told(tmp_path: Path
     far = pyarrow.array([2**50], pyarrow.timestamp("ms"))
     pyarrow.parquet.write_table(pyarrow.table({"id": ["a"], "at": far}), path)
     with pytest.raises(Misfit, match=r"t\.parquet: timestamp out of range"):
-        load_table(Table(file=path, key="id"), "t")
+        TableFile("t", path, "id")
 
 
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
@@ -277,7 +276,7 @@ def test_a_file_that_is_no_table_says_where_and_why(
 def test_a_file_that_is_not_there_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """The hint has the whole path."""
     with pytest.raises(Misfit) as caught:
-        load_table(Table(file=tmp_path / "no.csv", key="id"), "t")
+        TableFile("t", tmp_path / "no.csv", "id")
     assert (caught.value.code, str(caught.value)) == ("E421", "there is no file no.csv")
     assert caught.value.hint == f"looked for {tmp_path / 'no.csv'}"
 

@@ -31,12 +31,20 @@ class Right:
 
 
 def rights(
-    *, group: str, sources: Sequence[str], decisions: str, dead_letters: str, results: str | None = None
+    *,
+    group: str,
+    sources: Sequence[str],
+    decisions: str,
+    dead_letters: str,
+    results: str | None = None,
+    enriched: str | None = None,
+    tables: Sequence[str] = (),
 ) -> tuple[Right, ...]:
     """Returns what the commands of one pipeline need, in the order of use."""
-    written = tuple(name for name in (decisions, dead_letters, results) if name is not None)
+    written = tuple(name for name in (decisions, dead_letters, results, enriched) if name is not None)
     return (
         *(Right("run", "topic", name, ("Read", "Describe")) for name in sources),
+        *(Right("run, explain", "topic", name, ("Read", "Describe")) for name in tables),
         Right("run", "group", group, ("Read", "Describe")),
         *(Right("run", "topic", name, ("Write", "Describe", "DescribeConfigs")) for name in written),
         *(Right("topics --create", "topic", name, ("Create",)) for name in written),

@@ -65,14 +65,16 @@ def check(
 def opened(document: Document, live: bool = False) -> list[Finding]:
     """What making clients and decoder, opening models, reading tables and importing hooks finds."""
     from pointsman.base import hooks
+    from pointsman.base.clock import SystemClock
     from pointsman.bus.client import try_properties
+    from pointsman.cli.table_topics import table_topics
     from pointsman.codec.base import codecs
     from pointsman.model.base import models as protocols
     from pointsman.model.opening import open_model
+    from pointsman.runner.tables import Tables
     from pointsman.spec.components import remote
-    from pointsman.state.tables import load_table
 
-    found = _remote(document, live)
+    found = _remote(document, live) + (table_topics(document) if live else [])
 
     def attempt(what: str, path: tuple[str | int, ...], open_it: Callable[[], object]) -> None:
         try:
@@ -87,12 +89,13 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
     attempt("kafka", (), partial(try_properties, document.kafka, document.profile))
     source = document.source
     decoder = codecs.get(source.format).decoder
-    attempt("source", ("source",), partial(decoder, (), source.fields))
+    attempt("source", ("source",), partial(decoder, (), source.fields, source.registry))
     for name, spec in document.models.items():
         if not remote(protocols.get(spec.protocol)):
             attempt(f"model '{name}'", ("models", name), partial(open_model, name, spec, document.folder))
-    for name, table in document.tables.items():
-        attempt(f"table '{name}'", ("tables", name), partial(load_table, table, name))
+    tables = Tables(document, SystemClock())
+    found += tables.findings
+    tables.close()
     for number, route in enumerate(document.routes):
         if route.python is not None:
             load = partial(hooks.load, route.python, document.folder)

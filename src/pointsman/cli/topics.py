@@ -9,6 +9,7 @@ import typer
 
 from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
 from pointsman.cli.screen import Paint, columns, paint, say, write_json
+from pointsman.cli.table_topics import read_topics, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,8 +81,14 @@ def _group(document: Document) -> str:
 def _roles(document: Document) -> dict[str, str]:
     """Each topic of the pipeline and what it is for."""
     roles = dict.fromkeys(document.source.topics, "source")
-    roles |= {document.write.decisions: "decisions", document.write.dead_letters: "dead letters"}
-    return roles if document.write.results is None else roles | {document.write.results: "results"}
+    write = document.write
+    roles |= {write.decisions: "decisions", write.dead_letters: "dead letters"}
+    more = {write.results: "results", write.enriched: "enriched events"}
+    roles |= {name: role for name, role in more.items() if name is not None}
+    return {**{topic: f"table {name}" for name, topic in read_topics(document).items()}, **roles}
+
+
+_WRITTEN = ("decisions", "dead letters", "results", "enriched events")
 
 
 def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
@@ -89,15 +96,18 @@ def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
     missing = [name for name, topic in cluster.describe(document.source.topics).items() if topic is None]
     created = [name for name in missing if cluster.create(name, partitions)]
     count = cluster.require_sources(document.source.topics)
-    written = [name for name in _roles(document) if name not in document.source.topics]
-    return [*created, *cluster.ensure_derived(written, count)]
+    read = {topic: settings(document.tables[name]) for name, topic in read_topics(document).items()}
+    written = [name for name in _roles(document) if name not in (*document.source.topics, *read)]
+    created += cluster.ensure_derived(written, count)
+    missing = [name for name, topic in cluster.describe(read).items() if topic is None]
+    return [*created, *(name for name in missing if cluster.create(name, count, read[name]))]
 
 
 def _row(name: str, role: str, topic: Topic | None, behind: Mapping[str, int]) -> dict[str, Any]:
     row: dict[str, Any] = {"topic": name, "role": role, "partitions": None, "records": None, "lag": None}
     if topic is not None:
         row |= {"partitions": topic.partitions, "records": topic.records, "lag": behind.get(name)}
-        row["differs"] = [] if role == "source" else _differences(topic)
+        row["differs"] = _differences(topic) if role in _WRITTEN else []
     return row
 
 
@@ -134,6 +144,8 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
         decisions=document.write.decisions,
         dead_letters=document.write.dead_letters,
         results=document.write.results,
+        enriched=document.write.enriched,
+        tables=tuple(read_topics(document).values()),
     )
     if as_json:
         write_json(

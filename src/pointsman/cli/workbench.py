@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pointsman.base.clock import Clock, SystemClock
-from pointsman.base.errors import Finding, Misfit, MissingExtra, PointsmanError, SpecError
+from pointsman.base.errors import (
+    EnvironmentFault,
+    Finding,
+    Misfit,
+    MissingExtra,
+    PointsmanError,
+    SpecError,
+)
 from pointsman.base.records import Batch
+from pointsman.bus.client import connect
+from pointsman.cli.screen import warn
 from pointsman.engine.build import build
 from pointsman.engine.decide import Call, identify
 from pointsman.engine.explain import Explanation, explain
@@ -20,14 +30,16 @@ from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
 from pointsman.runner.remotes import Remotes, is_remote
+from pointsman.runner.tables import Tables
 from pointsman.spec.document import Document
-from pointsman.state.tables import load_table
 from pointsman.strategy.base import Strategy
 
 if TYPE_CHECKING:
     from pointsman.spec.cases import Case
 
 __all__ = ["Workbench"]
+
+_CONNECT_SECONDS = 5.0
 
 
 class Workbench:
@@ -40,15 +52,20 @@ class Workbench:
     def __init__(self, document: Document, clock: Clock | None = None) -> None:
         """Opens what can be opened.
 
+        Events are JSON as people write it, also where those of the source name a schema of a registry.
+
         Raises:
             SpecError: A table or a Python condition does not fit the document.
         """
+        if document.source.registry is not None:
+            document = replace(document, source=replace(document.source, format="json", registry=None))
         self._document = document
         self._clock = clock or SystemClock()
         self._broken: dict[str, PointsmanError] = {}
         self._models: dict[str, Model] = {}
         self._pools: dict[str, Pool] = {}
-        self._tables: dict[str, Mapping[str, Any]] = {}
+        self._tables = Tables(document, self._clock)
+        self._topics_read = False
         self._conditions: dict[str, Any] = {}
         self._policies: dict[str | None, Policy] = {}
         self._remotes = Remotes(document)
@@ -65,6 +82,7 @@ class Workbench:
             pool.close()
         if self._caller is not None:
             self._caller.close()
+        self._tables.close()
 
     def explain(self, batch: Batch) -> Explanation:
         """Tells why the one event of `batch` goes where it goes.
@@ -72,24 +90,24 @@ class Workbench:
         Raises:
             SpecError, MissingExtra: The model that it goes to cannot be opened.
         """
-        return explain(self._policy(None), batch, self._tables, self._ask, self._declared)
+        policy = self._policy(None)
+        self._read_topics()
+        with self._tables.batch(batch) as rows:
+            return explain(policy, batch, rows, self._ask, self._declared)
 
     def try_case(self, case: Case) -> Tried:
         """Runs one case of the document's tests; raises as `explain` does."""
         batch = batch_of(case, self._document.source.topics[0], self._clock.now_ms())
-        return try_case(case, self._policy(case.choose), self._tables, self._ask, self._declared, batch)
+        policy = self._policy(case.choose)
+        with self._tables.batch(batch, given=case.tables) as rows:
+            return try_case(case, policy, rows, self._ask, self._declared, batch)
 
     @property
     def _declared(self) -> Mapping[str, str]:
         return self._document.source.fields or {}
 
     def _open(self) -> None:
-        document, findings = self._document, []
-        for name, table in document.tables.items():
-            try:
-                self._tables[name] = load_table(table, name).rows
-            except Misfit as misfit:
-                findings.append(self._finding(("tables", name), misfit))
+        document, findings = self._document, list(self._tables.findings)
         for number, route in enumerate(document.routes):
             if route.python is not None:
                 try:
@@ -113,6 +131,17 @@ class Workbench:
             except MissingExtra as missing:
                 self._broken[name] = missing
 
+    def _read_topics(self) -> None:
+        """Reads the topics of tables as they are now; without a broker the rows are those of no record."""
+        if self._topics_read or not self._tables.topics:
+            return
+        self._topics_read = True
+        try:
+            connect(self._document.kafka, seconds=_CONNECT_SECONDS)
+            self._tables.follow(_quiet, everything=True)
+        except EnvironmentFault as fault:
+            warn(f"tables made of {', '.join(sorted(self._tables.topics))} have no rows: {fault}")
+
     def _finding(self, path: tuple[str | int, ...], misfit: Misfit) -> Finding:
         place = self._document.where((*path, *misfit.path))
         return place.finding(misfit.code, f"{path[0]} '{path[1]}': {misfit}", misfit.hint)
@@ -123,6 +152,7 @@ class Workbench:
             versions = {name: model.version for name, model in self._models.items()}
             wrap = picking(choose) if choose else _as_it_is
             self._policies[choose] = build(self._document, versions, self._conditions, wrap)
+            self._tables.serve(self._policies[choose])
         return self._policies[choose]
 
     def _ask(self, call: Call) -> tuple[Sequence[Any], float]:
@@ -154,6 +184,10 @@ class Workbench:
             self._caller.wait(tickets, 1.0)
         replies = [reply for ticket in tickets for reply in ticket.replies]
         return replies, max((ticket.latency_ms for ticket in tickets), default=0.0)
+
+
+def _quiet(name: str, **fields: Any) -> None:
+    """Says nothing of how reading goes."""
 
 
 def _as_it_is(strategy: Strategy) -> Strategy:

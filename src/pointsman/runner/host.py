@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,10 +23,10 @@ from pointsman.model.ticket import RemoteTicket
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.remotes import Remotes, is_remote
+from pointsman.runner.tables import Tables
 from pointsman.runner.telemetry import take_over
 from pointsman.runner.tracing import Tracing
 from pointsman.spec.document import Document
-from pointsman.state.tables import TableFile, load_table
 
 if TYPE_CHECKING:
     from pointsman.model.caller import Caller
@@ -36,7 +35,6 @@ __all__ = ["Host"]
 
 T = TypeVar("T")
 
-_REFRESH_SECONDS = 1.0
 TRACE = ("traceparent", "tracestate")
 
 
@@ -55,7 +53,7 @@ class Host:
         self,
         document: Document,
         policy: Policy,
-        tables: Mapping[str, TableFile],
+        tables: Tables,
         pool: Pool,
         metrics: Metrics,
         desk: Desk,
@@ -71,8 +69,6 @@ class Host:
         self._caller = caller
         self._remote = frozenset(name for name, spec in document.models.items() if is_remote(spec))
         self._tables = tables
-        self._rows: dict[str, Mapping[str, Any]] = {name: table.rows for name, table in tables.items()}
-        self._closed = threading.Event()
         self.overload = False
         self.tracing: Tracing | None = None
 
@@ -96,10 +92,10 @@ class Host:
             MissingExtra: A package that the document needs is not installed.
         """
         findings: list[Finding] = []
-        tables: dict[str, TableFile] = {}
+        clock = clock or SystemClock()
+        tables = Tables(document, clock)
+        findings += tables.findings
         conditions: dict[str, Any] = {}
-        for name, table in document.tables.items():
-            _gather(findings, document, ("tables", name), tables, name, partial(load_table, table, name))
         for number, route in enumerate(document.routes):
             if (python := route.python) is not None:
                 load = partial(load_condition, python, document.folder)
@@ -120,7 +116,8 @@ class Host:
         versions |= {name: model.version for name, model in remotes.opened.items()}
         policy = build(document, versions, conditions, answers=answering is None or bool(answering))
         timeouts = {name: spec.common.timeout for name, spec in document.models.items()}
-        limits, clock = document.limits, clock or SystemClock()
+        tables.serve(policy)
+        limits = document.limits
         desk = Desk(clock.monotonic)
         pool = Pool(models, timeouts, limits.in_flight, clock, limits.bytes, desk)
         caller = None
@@ -134,11 +131,18 @@ class Host:
     @property
     def tables(self) -> Mapping[str, Mapping[str, Any]]:
         """The rows of every table as they stand now."""
-        return self._rows
+        return self._tables.rows
 
     def decide(self, batch: Batch) -> Decided:
-        """Everything that can be said of a batch before models answer."""
-        decided = decide(batch, self._rows, self.policy, overload=self.overload)
+        """Everything that can be said of a batch before models answer.
+
+        Raises:
+            EnvironmentFault: The batch needs a schema that cannot be had now; none of it is decided.
+        """
+        if self.policy.decoder.prepare is not None:
+            self.policy.decoder.prepare(batch.values)
+        with self._tables.batch(batch) as rows:
+            decided = decide(batch, rows, self.policy, overload=self.overload)
         count = self.metrics.count
         count("pointsman_batches_total")
         count("pointsman_events_total", len(batch))
@@ -240,36 +244,37 @@ class Host:
         return follow
 
     def count_requests(self) -> None:
-        """Takes what the guards of remote models have counted over into the metrics; before a report."""
+        """Takes what tables and guards of remote models have counted into the metrics; before a report."""
+        self._tables.count(self.metrics)
         if self._caller is not None:
             take_over(self._caller, self.metrics)
 
     def refresh_tables(self, say: Say | None = None) -> None:
         """Reads tables again whose files changed; a batch sees each table wholly old or wholly new."""
-        for name, table in self._tables.items():
-            if table.refresh():
-                self._rows = {**self._rows, name: table.rows}
-                if say is not None:
-                    say("table_reloaded", table=name, rows=len(table.rows))
-            for note in table.notes():
-                if say is not None:
-                    say("table_note", table=name, problem=note)
+        self._tables.refresh(say)
 
-    def keep_tables_fresh(self, say: Say) -> None:
-        """Looks at the tables' files once a second from now on, beside what else goes on."""
-        if self._tables:
-            threading.Thread(target=self._watch, args=(say,), name="pointsman-tables", daemon=True).start()
+    def follow_tables(self, say: Say, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Reads the topics of tables to their end, then keeps all tables fresh beside what else goes on.
+
+        Args:
+            stopping: Asked now and then; once true, it returns early.
+
+        Raises:
+            EnvironmentFault: Kafka does not answer or allow it.
+            StateError: A table would be too large.
+        """
+        self._tables.follow(say, stopping)
+
+    def own(self, partitions: Collection[int]) -> None:
+        """These are the source's partitions that the worker has now: tables of `scope: partition` follow."""
+        self._tables.own(partitions)
 
     def close(self) -> None:
-        """Lets go of the models."""
-        self._closed.set()
+        """Lets go of the models and tables."""
+        self._tables.close()
         self._pool.close()
         if self._caller is not None:
             self._caller.close()
-
-    def _watch(self, say: Say) -> None:
-        while not self._closed.wait(_REFRESH_SECONDS):
-            self.refresh_tables(say)
 
 
 def trace_of(headers: Headers | None) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from typing import Final
 from pointsman.spec.code import Code
 from pointsman.spec.codes_document import DOCUMENT
 from pointsman.spec.codes_named import NAMED
+from pointsman.spec.codes_tables import TABLES
 
 __all__ = ["CATALOGUE", "CHAPTERS", "Code"]
 
@@ -22,5 +23,5 @@ CHAPTERS: Final = {
     "5": "What servers say",
 }
 
-CATALOGUE: Final[dict[str, Code]] = DOCUMENT | NAMED
+CATALOGUE: Final[dict[str, Code]] = DOCUMENT | NAMED | TABLES
 """In the order of the codes."""

@@ -1,4 +1,4 @@
-"""Reads the parts of a document that name a component: an enricher, a model's protocol, a strategy."""
+"""Reads what names a component: a kind of table, an enricher, a model's protocol, a strategy."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pointsman.spec.later import COMPONENTS, STEP
 from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, build, declared, did_you_mean, listed, nearest
 from pointsman.spec.rules import secret_properties
+from pointsman.spec.tables.base import DECISIONS, tables
 from pointsman.strategy.base import strategies
 
 __all__ = [
@@ -28,15 +29,27 @@ __all__ = [
     "read_enrich",
     "read_fallback",
     "read_model",
+    "read_table",
     "read_use",
     "remote",
 ]
 
-REGISTRIES: dict[str, Registry[Any]] = {"enricher": enrichers, "model": models, "strategy": strategies}
+REGISTRIES: dict[str, Registry[Any]] = {
+    "enricher": enrichers,
+    "model": models,
+    "strategy": strategies,
+    "table": tables,
+}
 SHORTHAND = {"enricher": "expr", "strategy": "fixed"}
 """The components that are written as a value alone, and so never by their key."""
 
-_WHAT = {"endpoint": "protocol", "enricher": "enricher", "model": "protocol", "strategy": "strategy"}
+_WHAT = {
+    "endpoint": "protocol",
+    "enricher": "enricher",
+    "model": "protocol",
+    "strategy": "strategy",
+    "table": "table kind",
+}
 
 
 def remote(component: Any) -> bool:
@@ -114,6 +127,23 @@ def _config(registry: Registry[Any], name: str) -> type[Any]:
     component: Any = registry.get(name)
     config: type[Any] = component.Config
     return config
+
+
+def read_table(reader: Reader, name: str, node: Node) -> Any:
+    """The config of a table, as one of `spec.tables` declares it; None where a finding says what is wrong."""
+    if node.broken:
+        return None
+    if node.shape != "map":
+        reader.wrong(node, "a map that says where the rows come from", "for example {topic: customers}")
+        return None
+    kind = _named(reader, "table", node, {})
+    if kind is None:
+        return None
+    component: Any = tables.get(kind)
+    over = node.members["from"].text if "from" in node.members else ""
+    with reader.expressions.over_records(decisions=over == DECISIONS, here=kind == "from"):
+        config = reader.config(component.Config, node, f"the table '{name}'")
+    return None if config is BAD else config
 
 
 def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:

@@ -10,7 +10,7 @@ from typing import Any
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program, Scope
 from pointsman.spec.dispatch import Constant, EndpointKeys
-from pointsman.spec.keys import Common, Limits, Source, Table, Write
+from pointsman.spec.keys import Common, Limits, Source, Write
 from pointsman.spec.node import Node
 from pointsman.spec.place import Place
 
@@ -101,6 +101,7 @@ class Document:
         content_hash: SHA-256 (hex) of the document before `${…}` is resolved, and of its local model files.
         scope: The names and types that expressions over an event see.
         reply_scope: The same and `reply`.
+        tables: The config of each table, as one of `spec.tables` declares it.
         warnings: What `check` warns of; nothing that stops the pipeline.
         tree: The document as it was written, with the place of every value.
     """
@@ -109,7 +110,7 @@ class Document:
     pipeline: str
     kafka: Mapping[str, str] = field(repr=False)
     source: Source
-    tables: Mapping[str, Table]
+    tables: Mapping[str, Any]
     enrich: Sequence[Enrich]
     models: Mapping[str, ModelSpec]
     routes: Sequence[Route]

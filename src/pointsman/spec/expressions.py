@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pointsman.cel.problems import ExpressionErrors, Problem
@@ -28,6 +29,21 @@ _ALWAYS = {
 _WORDS = re.compile(r"\w[\w ,.-]*")
 """What looks like a text and not like an expression."""
 
+_RECORD = Scope(
+    {name: kind for name, kind in _ALWAYS.items() if name != "metadata"},
+    members={"event": {}},
+    open="event",
+    closed=frozenset(),
+)
+"""What expressions over a record of another topic see; a bare name is a field of its value."""
+
+_DECISION = Scope(
+    {**_ALWAYS, "decision": "map", "result": "map"},
+    members={name: {} for name in ("event", "metadata", "decision", "result")},
+    closed=frozenset(),
+)
+"""What expressions over a decision record see."""
+
 ROOTS = ("event", "metadata", "headers", "key", "topic", "now", "reply")
 """The names that always exist, and `reply`, which does where a model's outputs are named."""
 
@@ -39,6 +55,7 @@ class Expressions:
         fields: Declared fields and their types; None where any bare name is a field.
         metadata: The metadata fields that stand before, and their types.
         tables: The names of the tables.
+        functions: Those of them that are Python functions, which only look-ups read.
         coming: All metadata fields of the document, those that stand further down too.
     """
 
@@ -47,6 +64,7 @@ class Expressions:
         self.fields: Mapping[str, str] | None = None
         self.metadata: dict[str, str] = {}
         self.tables: tuple[str, ...] = ()
+        self.functions: frozenset[str] = frozenset()
         self._scopes: dict[bool, Scope] = {}
         self._compiled: dict[tuple[int, str, str], Program | None] = {}
         self._kept: list[Node] = []
@@ -60,6 +78,21 @@ class Expressions:
         """Sets the names that expressions see from now on."""
         self.fields, self.tables, self.metadata = fields, tables, dict(metadata or {})
         self._scopes.clear()
+
+    @contextmanager
+    def over_records(self, *, decisions: bool, here: bool = True) -> Iterator[None]:
+        """Within it, expressions see a record of another topic and not the event; where `here` is true.
+
+        Args:
+            decisions: Whether the records are decisions: their parts have names of their own.
+        """
+        before = dict(self._scopes)
+        if here:
+            self._scopes[False] = _DECISION if decisions else _RECORD
+        try:
+            yield
+        finally:
+            self._scopes = before
 
     def add(self, name: str, result: str) -> None:
         """Makes a metadata field known to the expressions that follow."""
@@ -113,6 +146,8 @@ class Expressions:
             for problem in syntax[:1] or problems:  # what follows a mistake in syntax is its echo
                 self._tell(node, problem, tell)
             return None
+        for name in sorted(self.functions & {path.partition(".")[0] for path in program.reads}):
+            self._direct(node, name, tell)
         program.hidden = tuple((start, end, node.raw[a:b]) for start, end, a, b in node.pieces)
         for problem in program.warnings:
             self._tell(node, problem, tell)
@@ -135,6 +170,18 @@ class Expressions:
         if problem.code == "E300" and node.style == "plain" and "#" in _after(node):
             hint = "YAML takes what follows ' #' for a comment; put the expression in quotes"
         tell(place, problem.code, scrub(node, problem.message), hint, problem.severity)
+
+    def _direct(self, node: Node, name: str, tell: Callable[..., Any]) -> None:
+        """Refuses to read a function's rows: what an expression will need cannot be asked for before."""
+        found = re.search(rf"\b{name}\b", node.text)
+        start = found.start() if found else 0
+        tell(
+            locate(node, start, len(name)),
+            "E240",
+            f"the rows of '{name}' come from a Python function: an expression cannot read them",
+            f"add a field with enrich: {{FIELD: {{lookup: {name}, key: …, take: …}}}}, and use that field",
+            "error",
+        )
 
 
 def _after(node: Node) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pointsman.base.config import (
@@ -30,6 +29,7 @@ from pointsman.base.config import (
 )
 from pointsman.base.config import key as declare  # some keys are called key
 from pointsman.cel.program import Program
+from pointsman.codec.registry_keys import RegistryKeys
 from pointsman.model.batching import BatchKeys
 from pointsman.model.breaker import BreakerKeys
 from pointsman.model.retry import RetryKeys
@@ -56,7 +56,6 @@ __all__ = [
     "PythonCondition",
     "RouteKeys",
     "Source",
-    "Table",
     "Write",
 ]
 
@@ -71,7 +70,7 @@ class Component(Kind):
     """A map whose keys name a component of a registry and configure it, or the shorthand that stands for one.
 
     Attributes:
-        role: `enricher`, `endpoint`, `model` or `strategy`.
+        role: `enricher`, `endpoint`, `model`, `strategy` or `table`.
     """
 
     role: str
@@ -114,36 +113,17 @@ class Source:
         default="json",
         example="json",
     )
-    registry: Any = declare(
-        Anything(), "The Schema Registry of avro, protobuf and json_schema.", default=None, step=3
+    registry: RegistryKeys | None = declare(
+        Nested(RegistryKeys),
+        "The Schema Registry of avro, protobuf and json_schema.",
+        default=None,
+        step=3,
+        example='{url: "http://localhost:8081"}',
     )
     dedupe: Any = declare(Anything(), "Drops repeats of a key within a duration.", default=None, step=3)
     max_ahead: float = declare(
         Duration(), "Events dated further ahead of their record do not advance time.", default=3600.0, step=3
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows by key that expressions and look-ups read."""
-
-    file: Path | None = declare(
-        FileName(),
-        "A CSV, JSONL or Parquet file, read again when it changes.",
-        default=None,
-        example="customers.csv",
-    )
-    key: str | None = declare(Text(), "The column whose value names a row.", default=None, example="user_id")
-    topic: str | None = declare(TopicName(), "A compacted topic.", default=None, step=3)
-    python: str | None = declare(PythonName(), "A function from keys to rows.", default=None, step=3)
-    cache: Any = declare(Anything(), "How long a function's answers are kept.", default=None, step=3)
-    timeout: float | None = declare(Duration(), "How long a function may take.", default=None, step=3)
-    from_: Any = declare(Anything(), "The topic a derived table is computed from.", default=None, step=3)
-    window: Any = declare(Anything(), "The window of a derived table.", default=None, step=3)
-    stale_after: float | None = declare(
-        Duration(), "After this a derived row is absent.", default=None, step=3
-    )
-    scope: str | None = declare(Choice(("global", "partition")), "Who holds the rows.", default=None, step=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +289,13 @@ class Write:
         step=2,
         example="{card_number: mask}",
     )
-    enriched: Any = declare(Anything(), "A topic for enriched events.", default=None, step=3)
+    enriched: str | None = declare(
+        TopicName(),
+        "A topic for enriched events: id, time, key, event and metadata, and nothing of the decision.",
+        default=None,
+        step=3,
+        example="payments.enriched",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,11 +314,12 @@ class Keys:
         default="throughput",
         example="throughput",
     )
-    delivery: str = declare(
+    delivery: str | None = declare(
         Choice(("at_least_once", "exactly_once")),
-        "What a crash may do: repeat decisions, or nothing.",
-        default="at_least_once",
-        example="at_least_once",
+        "What a crash may do: repeat decisions, or nothing. Left out: `exactly_once` where something is "
+        "remembered of earlier events (keyed state), else `at_least_once`.",
+        default=None,
+        example="exactly_once",
     )
     kafka: Mapping[str, str] = declare(
         MapOf(OneOf((Text(), Number(), Flag()))),
@@ -341,7 +328,11 @@ class Keys:
         example='{bootstrap.servers: "${KAFKA_BOOTSTRAP:-localhost:9092}"}',
     )
     source: Source = declare(Nested(Source), "Where events come from and how they are read.")
-    tables: Mapping[str, Table] = declare(MapOf(Nested(Table)), "Rows by key, by table name.", default={})
+    tables: Any = declare(
+        MapOf(Component("table")),
+        "Rows by key that expressions and look-ups read, by table name.",
+        default={},
+    )
     enrich: Any = declare(
         MapOf(Component("enricher")),
         "Metadata fields, added in this order; a later one may use an earlier one.",

@@ -40,12 +40,11 @@ COMPONENTS: Final[dict[str, dict[str, int]]] = {
         "shadow": 5,
         "thompson": 5,
     },
+    "table": {},
 }
 """Role → the key that names a component → the step that brings it."""
 
 WORDS: Final[dict[tuple[str, str], dict[str, int]]] = {
-    ("Keys", "delivery"): {"exactly_once": 3},
     ("WantKeys", "status"): {"duplicate": 3},
-    ("Source", "format"): {"avro": 3, "protobuf": 3, "json_schema": 3},
 }
 """Config and key → a word it will take → the step that brings it."""

@@ -15,7 +15,7 @@ from pointsman.spec.cases import CaseKeys, Stub, WantKeys
 from pointsman.spec.codes import CATALOGUE, CHAPTERS
 from pointsman.spec.components import REGISTRIES, SHORTHAND, available
 from pointsman.spec.dispatch import EndpointKeys
-from pointsman.spec.keys import Common, Component, Keys, Limits, RouteKeys, Source, Table, Write
+from pointsman.spec.keys import Common, Component, Keys, Limits, RouteKeys, Source, Write
 from pointsman.spec.later import COMPONENTS, STEP, WORDS
 from pointsman.spec.read import declared
 from pointsman.spec.schema import ALSO_REQUIRED
@@ -33,7 +33,7 @@ _CODES = """\
 and reads the tables, so all of these come before the first event."""
 _SECTIONS: tuple[tuple[str, type[Any] | str], ...] = (
     ("source", Source),
-    ("tables.NAME", Table),
+    ("tables.NAME", "table"),
     ("enrich.FIELD", "enricher"),
     ("endpoints.NAME", "endpoint"),
     ("models.NAME", "model"),
@@ -50,6 +50,7 @@ _ROLES = {
     "enricher": "A CEL expression alone, or a map with the keys of one enricher.",
     "model": "A map with the keys of one protocol and those that every model has.",
     "strategy": "A model's name alone, or a map with the keys of one strategy.",
+    "table": "A map with the keys of one kind of table.",
 }
 
 

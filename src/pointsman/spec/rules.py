@@ -13,7 +13,7 @@ from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
 from pointsman.spec.document import Document, ModelSpec
 from pointsman.spec.expressions import ROOTS
-from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Table, Write
+from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Write
 from pointsman.spec.node import Node
 from pointsman.spec.place import Place
 from pointsman.spec.read import Reader, declared, did_you_mean
@@ -27,7 +27,6 @@ __all__ = [
     "route_name",
     "routes",
     "secret_properties",
-    "table",
     "topics",
     "unused",
 ]
@@ -63,24 +62,6 @@ def not_constant(reader: Reader, node: Node, name: str) -> None:
     if name == "constant":
         message = f"'{name}' is what records say where a constant answered"
         reader.tell(node, "E217", message, "give the model another name")
-
-
-def table(reader: Reader, node: Node, found: Table) -> bool:
-    """A table has a file and the name of its key column."""
-    if any(key.step > 1 for name, key in declared(Table).items() if name in node.members):
-        return False
-    usable = True
-    for name in ("file", "key"):
-        if getattr(found, name) is None:
-            usable = False
-            if name not in node.members and not _meant(reader, node, name):
-                reader.missing(node, name, declared(Table)[name], "the table")
-    return usable
-
-
-def _meant(reader: Reader, node: Node, name: str) -> bool:
-    """Whether a misspelt key of the map was read as `name`."""
-    return name in reader.adopt(node, declared(Table))
 
 
 def route_name(reader: Reader, node: Node, members: Mapping[str, Any], number: int) -> str:
@@ -159,7 +140,7 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
     node = members.get("write")
     given = node.members if node is not None else {}
     at_source = members["source"].members.get("topics", members["source"])
-    for name in ("decisions", "dead_letters", "results"):
+    for name in ("decisions", "dead_letters", "results", "enriched"):
         topic = getattr(full, name)
         if topic in source.topics:
             reader.tell(
@@ -169,9 +150,11 @@ def topics(reader: Reader, members: Mapping[str, Node], pipeline: str, source: S
                 f"write to a topic of its own, for example {pipeline}.{name.replace('_', '-')}",
             )
     written = {"decisions": full.decisions, "dead letters": full.dead_letters, "results": full.results}
+    written["enriched events"] = full.enriched
     for (one, topic), (other, same) in combinations(written.items(), 2):
         if topic is not None and topic == same:
-            at = given.get(other.replace(" ", "_"), given.get(one.replace(" ", "_"), at_source))
+            keys = [what.replace(" ", "_").removesuffix("_events") for what in (other, one)]
+            at = next((given[key] for key in keys if key in given), at_source)
             message = f"{one} and {other} both go to '{topic}'"
             reader.tell(at, "E213", message, "give each a topic of its own")
     for number, item in enumerate(at_source.items):
@@ -186,6 +169,7 @@ def model_topics(
     """What is sent to a model does not come back as an event, nor stand among decisions."""
     taken = dict.fromkeys(source.topics, "which this pipeline reads")
     written = {"decisions": write.decisions, "dead letters": write.dead_letters, "results": write.results}
+    written["enriched events"] = write.enriched
     taken |= {topic: f"to which {what} go" for what, topic in written.items() if topic is not None}
     for name, spec in models.items():
         for key, declaration in declared(type(spec.config)).items():

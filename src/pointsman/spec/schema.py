@@ -26,7 +26,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SUBSTITUTED: Schema = {"type": "string", "pattern": r"\$\{"}
 """What stands for any scalar: `${NAME}`."""
 
-ALSO_REQUIRED = {"RouteKeys": ("name", "use"), "Table": ("file", "key")}
+ALSO_REQUIRED = {"RouteKeys": ("name", "use")}
 """Keys that this version always needs, and a later one not in every form of the map."""
 
 

@@ -9,10 +9,18 @@ from typing import Any
 
 from pointsman.base.errors import Finding
 from pointsman.spec import rules
-from pointsman.spec.components import read_endpoint, read_enrich, read_fallback, read_model, read_use
+from pointsman.spec.components import (
+    read_endpoint,
+    read_enrich,
+    read_fallback,
+    read_model,
+    read_table,
+    read_use,
+)
 from pointsman.spec.digest import document_hash
 from pointsman.spec.dispatch import MaxLag
 from pointsman.spec.document import Document, EndpointSpec, Enrich, ModelSpec, Route, place_of
+from pointsman.spec.foreseen import unforeseen
 from pointsman.spec.keys import (
     FIELD_TYPES,
     IDENTIFIER,
@@ -23,7 +31,6 @@ from pointsman.spec.keys import (
     PythonCondition,
     RouteKeys,
     Source,
-    Table,
     Write,
 )
 from pointsman.spec.later import STEP
@@ -57,7 +64,10 @@ class Sections:
             reader.models = frozenset(self.members["models"].members)
         top = {name: self.plain(name) for name in ("version", "pipeline", "profile", "delivery", "unmatched")}
         expressions = reader.expressions
-        expressions.declare(self.field_types(), self.table_names())
+        expressions.declare(self.field_types(), tuple(self.table_nodes()))
+        expressions.functions = frozenset(
+            name for name, node in self.table_nodes().items() if "python" in node.members
+        )
         expressions.coming = frozenset(self.entries("enrich", "metadata fields"))
         source = self.config("source", Source)
         tables = self.tables()
@@ -147,18 +157,19 @@ class Sections:
             for name, member in node.members.items()
         }
 
-    def table_names(self) -> tuple[str, ...]:
+    def table_nodes(self) -> dict[str, Node]:
+        """The tables as they are written, by name."""
         node = self.members.get("tables")
-        return tuple(node.members) if node is not None and node.shape == "map" else ()
+        return node.members if node is not None and node.shape == "map" else {}
 
-    def tables(self) -> dict[str, Table]:
-        """The tables; each has a file and a key."""
-        found: dict[str, Table] = {}
+    def tables(self) -> dict[str, Any]:
+        """The config of each table."""
+        found: dict[str, Any] = {}
         for name, node in self.entries("tables", "tables").items():
             rules.identifier(self.reader, self.key("tables", name), name, "table", IDENTIFIER)
             rules.names_apart(self.reader, self.key("tables", name), name, "table")
-            table = self.reader.config(Table, node, name)
-            if isinstance(table, Table) and rules.table(self.reader, node, table):
+            table = read_table(self.reader, name, node)
+            if table is not None:
                 found[name] = table
         return found
 
@@ -170,6 +181,7 @@ class Sections:
             rules.names_apart(self.reader, self.key("enrich", field), field, "metadata field")
             made = read_enrich(self.reader, field, node)
             if made is not None:
+                unforeseen(self.reader, node, made, found)
                 found.append(made)
             self.reader.expressions.add(field, "dyn" if made is None else made.result)
         return found

@@ -14,7 +14,7 @@ import msgspec
 from pointsman.base.errors import EvalError, MissingExtra
 from pointsman.cel.values import INT_MAX, INT_MIN, Duration, Timestamp
 
-__all__ = ["Unreadable", "read_csv", "read_json", "read_jsonl", "read_parquet"]
+__all__ = ["Unreadable", "cel_value", "read_csv", "read_json", "read_jsonl", "read_parquet"]
 
 
 csv.field_size_limit(2**31 - 1)  # a cell may be as long as the file
@@ -145,17 +145,17 @@ def _column(column: Any) -> list[Any]:
             unit = _NANOSECONDS[column.type.unit]
             counts = column.cast(pyarrow.int64()).to_pylist()
             return [None if count is None else kind.checked(count * unit) for count in counts]
-    return [_cel(value) for value in column.to_pylist()]
+    return [cel_value(value) for value in column.to_pylist()]
 
 
-def _cel(value: Any) -> Any:
-    """An Arrow value as one that CEL knows."""
+def cel_value(value: Any) -> Any:
+    """A Python or Arrow value as one that CEL knows."""
     if value is None or value.__class__ in (str, int, float, bool, bytes):
         return value
     if isinstance(value, dict):
-        return {str(name): _cel(member) for name, member in value.items()}
+        return {str(name): cel_value(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_cel(member) for member in value]
+        return [cel_value(member) for member in value]
     if isinstance(value, datetime.datetime):
         return Timestamp(_epoch_ns(value))
     if isinstance(value, datetime.date):

@@ -14,13 +14,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pointsman.base.errors import Misfit
 from pointsman.base.keys import key_text
 from pointsman.state import formats
 
-__all__ = ["MAX_BYTES", "MAX_ROWS", "TableFile", "TableSpec", "load_table"]
+__all__ = ["MAX_BYTES", "MAX_ROWS", "TableFile"]
 
 MAX_ROWS: Final = 5_000_000
 MAX_BYTES: Final = 2 * 1024**3
@@ -37,18 +37,6 @@ _READERS: Final[dict[str, Callable[[Path], Iterable[dict[str, Any]]]]] = {
     ".json": formats.read_json,
     ".parquet": formats.read_parquet,
 }
-
-
-class TableSpec(Protocol):
-    """What a table's declaration says, as `spec.document.Table` does."""
-
-    @property
-    def file(self) -> Path | None:
-        """The file."""
-
-    @property
-    def key(self) -> Any:
-        """The name of the key column."""
 
 
 class TableFile:
@@ -128,18 +116,6 @@ class TableFile:
             self._notes.append(
                 f"table '{self.name}': {self._path.name} names {few}{more} repeatedly; the last row counts"
             )
-
-
-def load_table(spec: TableSpec, name: str) -> TableFile:
-    """Reads the file table called `name`.
-
-    Raises:
-        Misfit: The file is missing, unreadable, too large or without key column.
-        MissingExtra: It is a Parquet file and pyarrow is not installed.
-    """
-    if spec.file is None or not isinstance(spec.key, str):
-        raise Misfit("E423", f"table '{name}' needs a file and the name of its key column")
-    return TableFile(name, spec.file, spec.key)
 
 
 def _stamp(path: Path) -> Stamp:
