@@ -67,6 +67,7 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
     from pointsman.base import hooks
     from pointsman.base.clock import SystemClock
     from pointsman.bus.client import try_properties
+    from pointsman.cli.schemas import schema_findings
     from pointsman.cli.table_topics import table_topics
     from pointsman.codec.base import codecs
     from pointsman.model.base import models as protocols
@@ -74,7 +75,7 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
     from pointsman.runner.tables import Tables
     from pointsman.spec.components import remote
 
-    found = _remote(document, live) + (table_topics(document) if live else [])
+    found = _remote(document, live) + (table_topics(document) + schema_findings(document) if live else [])
 
     def attempt(what: str, path: tuple[str | int, ...], open_it: Callable[[], object]) -> None:
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,9 +15,6 @@ from pointsman.base.errors import UsageError
 from pointsman.cli import reading, wire
 from pointsman.cli.options import AsJson, Overlays, existing, pipeline_and_rest
 from pointsman.cli.screen import is_terminal, say, warn, write_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["send"]
 
@@ -48,12 +45,20 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where events go: the client's properties, the topic, the field that keys them, and what reads them."""
+    """Where events go.
+
+    Attributes:
+        config: The client's properties.
+        key: The field that keys them.
+        source: The format they are read in.
+        encode: From an event's JSON to its value; None: that is its value.
+    """
 
     config: dict[str, str]
     topic: str
     key: str | None
     source: str = "json"
+    encode: Callable[[bytes], bytes] | None = None
 
 
 def send(
@@ -75,6 +80,10 @@ def send(
         Literal["lines", "csv", "parquet"] | None,
         typer.Option("--format", help="How FILE is read; by its name by default."),
     ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="A schema to register first; by default the newest one of the topic is taken."),
+    ] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic, if it has to be made.")] = 4,
     overlay: Overlays = None,
     as_json: AsJson = False,
@@ -82,6 +91,7 @@ def send(
     """Sends the events of a file to a topic.
 
     Lines are sent byte for byte, valid or not; rows of CSV and Parquet as JSON objects.
+    Where the source names a Schema Registry, each event is written by the topic's schema.
     A missing topic is made.
 
     Examples:
@@ -90,6 +100,8 @@ def send(
 
       pointsman send payments.yaml events.csv --rate 500/s
 
+      pointsman send avro.yaml events.jsonl --schema transaction.avsc
+
       pointsman send - --topic t --bootstrap localhost:9092 --key user_id
     """
     pipeline, rest = pipeline_and_rest(arguments)
@@ -97,7 +109,7 @@ def send(
         raise UsageError(f"send takes one FILE, not {len(rest)}: pointsman send [PIPELINE] FILE")
     path = Path(rest[0])
     per_second = _per_second(rate)
-    target = _target(pipeline, overlay, topic, bootstrap, key)
+    target = _target(pipeline, overlay, topic, bootstrap, key, schema)
     chosen = form or reading.format_of(path, target.source)
     reading.require(path)
     done = Sent(target.topic, created=wire.ensure_topic(target.config, target.topic, partitions))
@@ -114,18 +126,28 @@ def send(
 
 
 def _target(
-    pipeline: Path, overlay: list[Path] | None, topic: str | None, bootstrap: str | None, key: str | None
+    pipeline: Path,
+    overlay: list[Path] | None,
+    topic: str | None,
+    bootstrap: str | None,
+    key: str | None,
+    schema: Path | None,
 ) -> Target:
     if bootstrap is not None:
         if topic is None:
             raise UsageError("--bootstrap needs --topic: without a pipeline nothing else names it")
+        if schema is not None:
+            raise UsageError("--schema needs a pipeline: its source.registry is where the schema goes")
         return Target({"bootstrap.servers": bootstrap}, topic, key)
+    from pointsman.cli.schemas import encoder_of
     from pointsman.spec import load
 
     document = load(existing(pipeline), overlay or ())
     source = document.source
     named = topic or source.topics[0]
-    return Target(dict(document.kafka), named, key or _plain_field(source.key), source.format)
+    encode = encoder_of(source, named, schema)
+    form = source.format if encode is None else "json"
+    return Target(dict(document.kafka), named, key or _plain_field(source.key), form, encode)
 
 
 def _plain_field(program: Any) -> str | None:
@@ -156,6 +178,8 @@ def _send_all(
             if rate is not None:
                 _wait_until(began + done.sent / rate)
             key = reading.field_text(value, target.key) if target.key else None
+            if target.encode is not None:
+                value = target.encode(value)
             sender.send(target.topic, value, key)
             done.sent += 1
             done.keyed += key is not None

@@ -156,17 +156,6 @@ NAMED: Final[dict[str, Code]] = {
         "source: {topics: [t], format: avro}",
         'source: {topics: [t], format: avro, registry: {url: "http://localhost:8081"}}',
     ),
-    "E433": Code(
-        "fields that the registry's schema does not have so",
-        "`check --live` asked the registry for the newest schema of the events: a declared field is of another "
-        "type there, or is not there.",
-        "Correct `source.fields`; [formats](formats.md) says which types go together.",
-    ),
-    "E434": Code(
-        "a Schema Registry that cannot be asked",
-        "`check --live` got no answer, or not the schema that it asked for.",
-        "Do what the message says.",
-    ),
     "E441": Code(
         "not an address",
         "An address is not `http://`, `https://`, `grpc://` or `grpcs://` and a host, or holds "
@@ -219,6 +208,22 @@ NAMED: Final[dict[str, Code]] = {
         "a version that the server does not serve",
         "The document says one version for the records, and the server names another.",
         "Correct `version`, or leave it out: the server's own then stands in the records.",
+    ),
+    "E505": Code(
+        "a Schema Registry that cannot be asked",
+        "`check --live` got no answer from it, or not the schema of the events.",
+        "Start it, or correct `url`, `auth` and `tls`; register the schema, or name its `subject`.",
+    ),
+    "E506": Code(
+        "a schema that does not fit",
+        "The newest schema of the events is of another format, or no value of one of its fields can be of "
+        "the type that `source.fields` declares.",
+        "Correct `source.format` and `source.fields`; [formats](formats.md) says which types go together.",
+    ),
+    "W507": Code(
+        "a field that the schema does not have",
+        "`source.fields` declares a field that the newest schema of the events lacks; it will be missing.",
+        "Take it out of `source.fields`, or correct its name.",
     ),
 }
 """In the order of the codes."""
