@@ -10,7 +10,7 @@ import pytest
 
 import pointsman.enrich
 from pointsman import spec
-from pointsman.enrich.base import enrichers
+from pointsman.enrich.base import enrichers, optional_of
 
 NAMES = enrichers.names()
 
@@ -55,7 +55,7 @@ def test_the_walk_misses_no_file() -> None:
 def test_the_example_is_a_valid_document(component: Any, tmp_path: Path) -> None:
     """Its example loads, and says which expressions it needs and what type it adds."""
     enricher = built(component, tmp_path)
-    assert enricher.inputs
+    assert enricher.inputs or optional_of(enricher)
     assert isinstance(enricher.result, str)
 
 

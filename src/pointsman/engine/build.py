@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pointsman.base.errors import EvalError
+from pointsman.base.hashing import content_hash
 from pointsman.cel.program import Program
 from pointsman.codec.base import codecs
 from pointsman.engine.codegen import Code, Slots
@@ -14,8 +15,9 @@ from pointsman.engine.generate import generate
 from pointsman.engine.parts import Parts
 from pointsman.engine.policy import Constant, Groups, Instead, ModelPlan, Policy, RoutePlan, encode
 from pointsman.engine.project import hider, projector
-from pointsman.enrich.base import Enricher, enrichers
+from pointsman.enrich.base import Enricher, Remembers, enrichers, optional_of
 from pointsman.spec.document import Document, ModelSpec, Route
+from pointsman.state.base import StoreSpec
 from pointsman.strategy.base import Strategy, strategies
 
 __all__ = ["Condition", "build"]
@@ -28,6 +30,7 @@ def build(
     doc: Document,
     versions: Mapping[str, str | None] | None = None,
     conditions: Mapping[str, Condition] | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
     *,
     answers: bool = True,
@@ -38,6 +41,7 @@ def build(
         doc: The checked document.
         versions: What each opened model says of its version; a document's `version` wins.
         conditions: The loaded Python conditions, by their name in the document.
+        functions: What was opened for metadata fields that are asked for in batches, by field.
         wrap: What stands in for each route's strategy, for tests that fix a pick.
         answers: Whether models are called with what was decided. Else, for a router, records carry the event
             whole, whatever `write` says, and models' inputs are left out.
@@ -72,6 +76,8 @@ def build(
         project=projector(doc.write.event, doc.write.redact, decoder) if answers else None,
         code=Code(slots),
         answers=answers,
+        functions=functions or {},
+        max_ahead=round(doc.source.max_ahead * 1000),
     )
     source, function = generate(parts)
     overloaded = None
@@ -96,7 +102,16 @@ def build(
         id=doc.source.id,
         key=doc.source.key,
         time=doc.source.time,
+        stores=tuple(_stores(made)),
     )
+
+
+def _stores(made: Iterable[tuple[str, Enricher]]) -> Iterable[StoreSpec]:
+    """A store for each field that remembers, named by field and definition."""
+    for field, enricher in made:
+        if isinstance(enricher, Remembers):
+            digest = content_hash(f"{enricher.name}\n{enricher.definition}".encode("utf-8", "surrogatepass"))
+            yield StoreSpec(field, f"{field.lower()}-{digest[:8]}", enricher.store)
 
 
 def _model(number: int, spec: ModelSpec, found: str | None) -> ModelPlan:
@@ -174,6 +189,7 @@ def _programs(
     yield from (p for p in (doc.source.id, doc.source.key, doc.source.time) if p is not None)
     for enricher in made:
         yield from enricher.inputs
+        yield from optional_of(enricher)
     for route in routes:
         yield from (p for p in (route.when, route.unit) if p is not None)
     for model in models:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -15,8 +15,9 @@ from pointsman.base.records import Batch, DeadLetter
 from pointsman.cel.program import describe
 from pointsman.engine.policy import Lane, ModelPlan, Policy
 from pointsman.engine.support import Errors, known, unpacked
-from pointsman.enrich.base import Tables
+from pointsman.enrich.base import Remembers, Tables
 from pointsman.model.base import Row
+from pointsman.state.base import Change, State
 
 __all__ = ["Call", "Decided", "Kept", "decide", "identify"]
 
@@ -117,14 +118,19 @@ class Decided:
         errors: Counts by the part that erred, such as `routes.ios`.
         defaulted: Counts of events whose `id`, `key` or `time` fell back to the record's own, or whose
             `enrich.<field>` fell back to its default because an input had no value.
+        changes: What changed in the stores of each (topic, partition): store name and changelog records.
+        watch: Told of each event's place, metadata and errors, where the policy has fields that cannot be
+            computed again; None: nobody.
     """
 
     __slots__ = (
-        "_calls", "_policy", "batch", "calls", "dead", "defaulted", "errors", "failures", "keys", "lanes",
-        "skipped", "statuses", "values",
+        "_calls", "_policy", "_recalled", "_state", "_tables", "batch", "calls", "changes", "dead",
+        "defaulted", "errors", "failures", "keys", "lanes", "skipped", "statuses", "values", "watch",
     )  # fmt: skip
 
-    def __init__(self, batch: Batch, policy: Policy) -> None:
+    def __init__(
+        self, batch: Batch, policy: Policy, state: State | None = None, tables: Tables | None = None
+    ) -> None:
         self.batch = batch
         self.keys: list[str | bytes | None] = list(batch.keys)
         self.values: list[bytes | None] = [None] * len(batch)
@@ -136,7 +142,12 @@ class Decided:
         self.failures: Counter[tuple[str, str]] = Counter()
         self.errors: Counter[str] = Counter()
         self.defaulted: Counter[str] = Counter()
+        self.changes: dict[tuple[str, int], list[tuple[str, list[Change]]]] = {}
+        self.watch: Callable[[int, dict[str, Any], Errors | None], None] | None = None
         self._policy = policy
+        self._state = state
+        self._tables = tables or {}
+        self._recalled: dict[tuple[str, int], tuple[Callable[..., Any], ...]] = {}
         self._calls = [Call(group.model, group.deadline) for group in policy.groups]
 
     @property
@@ -164,6 +175,28 @@ class Decided:
     def call(self, number: int) -> Call:
         """The call of group `number`."""
         return self._calls[number]
+
+    def recall(self, topic: str, partition: int) -> tuple[Callable[..., Any], ...]:
+        """The functions of the fields that remember, in order, over the stores of a partition."""
+        found = self._recalled.get((topic, partition))
+        if found is None:
+            if self._state is None:
+                raise ValueError("a policy with stores needs state")
+            stores = self._state.of(topic, partition)
+            found = self._recalled[topic, partition] = tuple(
+                enricher.recall(stores[field], self._tables)
+                for field, enricher in self._policy.enrichers
+                if isinstance(enricher, Remembers)
+            )
+        return found
+
+    def drain(self) -> None:
+        """Gathers what changed in the stores of the batch's partitions."""
+        if self._state is not None:
+            for place in self._recalled:
+                stores = self._state.of(*place)
+                drained = [(spec.name, stores[spec.field].drain()) for spec in self._policy.stores]
+                self.changes[place] = [(name, changes) for name, changes in drained if changes]
 
     def reject(self, batch: Batch, index: int, error: RecordError) -> None:
         """The record cannot be used."""
@@ -219,20 +252,32 @@ class Decided:
         return self.dead.pop()[1]
 
 
-def decide(batch: Batch, tables: Tables, policy: Policy, *, overload: bool = False) -> Decided:
+def decide(
+    batch: Batch,
+    tables: Tables,
+    policy: Policy,
+    state: State | None = None,
+    *,
+    overload: bool = False,
+    watch: Callable[[int, dict[str, Any], Errors | None], None] | None = None,
+) -> Decided:
     """Decodes, enriches and routes `batch` in order and chooses models; nothing here waits.
 
     Args:
         batch: Records in partition order.
         tables: The rows of every table as they stand now.
         policy: The version in force.
+        state: The stores of the batch's partitions; needed where the policy has any.
         overload: Whether the model of `limits.max_lag` answers, whatever was picked; the policy has one.
+        watch: See `Decided.watch`.
 
     Returns:
         What became of each event, with one call for each chosen model. An event ends in `values` (after
         `finish`), in `dead`, or is counted in `skipped`.
     """
-    out = Decided(batch, policy)
+    out = Decided(batch, policy, state, tables)
+    out.watch = watch
     (policy.overloaded if overload and policy.overloaded else policy.decide)(batch, out, tables)
     out.calls = [call for call in out._calls if call.indices]
+    out.drain()
     return out

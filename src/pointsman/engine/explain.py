@@ -17,8 +17,9 @@ from pointsman.cel.values import MISSING, Mistyped, Timestamp, to_json
 from pointsman.engine.decide import Call, Decided, decide
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy, RoutePlan
-from pointsman.engine.support import bool_of, headers_of, text_key, unpacked, verdict
-from pointsman.enrich.base import Tables
+from pointsman.engine.support import Errors, bool_of, headers_of, text_key, unpacked, verdict
+from pointsman.enrich.base import Binds, Tables
+from pointsman.state.base import State
 
 __all__ = ["Ask", "Explanation", "explain"]
 
@@ -55,7 +56,12 @@ class Explanation:
 
 
 def explain(
-    policy: Policy, batch: Batch, tables: Tables, ask: Ask, declared: Mapping[str, str]
+    policy: Policy,
+    batch: Batch,
+    tables: Tables,
+    ask: Ask,
+    declared: Mapping[str, str],
+    state: State | None = None,
 ) -> Explanation:
     """Decides the one event of `batch` as `run` does and tells why.
 
@@ -65,9 +71,10 @@ def explain(
         tables: The rows of every table.
         ask: Has the chosen model answer.
         declared: The declared types of the event's fields.
+        state: The stores of the event's partition, which the event changes; needed where the policy has any.
     """
-    decided = decide(batch, tables, policy)
-    told = Explanation()
+    told, seen = Explanation(), _Seen()
+    decided = decide(batch, tables, policy, state, watch=seen)
     calls = list(decided.calls)
     while calls:
         call = calls.pop(0)
@@ -86,7 +93,7 @@ def explain(
     _fields(told, names["event"], declared)
     _source_names(told, batch, headers, names)
     names |= {table: tables.get(table, {}) for table in policy.tables}
-    _metadata(told, policy, tables, names)
+    _metadata(told, policy, tables, names, seen)
     _routes(told, policy, names)
     return told
 
@@ -152,8 +159,28 @@ def _source_names(told: Explanation, batch: Batch, headers: Headers | None, name
     }
 
 
-def _metadata(told: Explanation, policy: Policy, tables: Tables, names: dict[str, Any]) -> None:
+class _Seen:
+    """What a batch of one event saw: its metadata, where some of it can not be computed again."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, Any] = {}
+        self.errors: dict[str, str] = {}
+
+    def __call__(self, _: int, metadata: dict[str, Any], errors: Errors | None) -> None:
+        self.metadata = metadata
+        self.errors = {} if errors is None else {told["at"]: told["error"] for told in errors.first}
+
+
+def _metadata(told: Explanation, policy: Policy, tables: Tables, names: dict[str, Any], seen: _Seen) -> None:
     for name, enricher in policy.enrichers:
+        if not isinstance(enricher, Binds):
+            if name in seen.metadata:
+                names["metadata"] = {**names["metadata"], name: seen.metadata[name]}
+                told.metadata.append({"name": name, "value": _plain(seen.metadata[name])})
+            else:
+                why = seen.errors.get(f"enrich.{name}", "nothing to tell of yet")
+                told.metadata.append({"name": name, "value": None, "error": why})
+            continue
         try:
             values = [program.evaluate(names) for program in enricher.inputs]
             bound = enricher.bind(tables)

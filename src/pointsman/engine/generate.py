@@ -24,15 +24,25 @@ errors, decide.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import msgspec
 
 from pointsman.base.errors import RecordError
 from pointsman.cel.values import MISSING, Timestamp
 from pointsman.codec.cloudevents import MARK
 from pointsman.engine import support
 from pointsman.engine.decide import Kept
+from pointsman.engine.enriching import (
+    Segment,
+    absent,
+    bind_metadata,
+    head,
+    segments,
+    write_answer,
+    write_asked,
+    write_asking,
+    write_fields,
+    write_memory,
+    write_watch,
+)
 from pointsman.engine.parts import Parts
 from pointsman.engine.policy import encode
 from pointsman.engine.routing import write_routes
@@ -63,26 +73,40 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
     write = code.write
     with write.block("def decide(batch, out, tables):"):
         _prologue(parts)
-        with write.block(
-            "for i, (raw, key, topic, partition, offset) in enumerate(zip(batch.values, batch.keys, "
-            "batch.topics, batch.partitions, batch.offsets)):"
-        ):
-            with write.block("try:"):
-                _decode(parts)
-                _names(parts)
-                _enrich(parts)
-                write_routes(parts)
-                if parts.instead is not None:
-                    _instead(parts)
-                _record(parts)
-            with write.block("except RecordError as x:"):
-                write("out.reject(batch, i, x)")
-            with write.block("except Exception as x:"):
-                write("out.broke(batch, i, x)")
+        for segment in segments(parts):
+            _loop(parts, segment)
     text = write.text()
     names = dict(code.names)
     exec(compile(text, "<policy>", "exec"), names)  # text of our own making; event content never enters it
     return text, names["decide"]
+
+
+def _loop(parts: Parts, segment: Segment) -> None:
+    """One loop over the events: mostly the only one; see `engine.enriching` for the others."""
+    write = parts.code.write
+    with write.block(head(parts, segment)):
+        with write.block("try:"):
+            if segment.answered is None:
+                _decode(parts)
+                _names(parts)
+                write_memory(parts)
+            else:
+                write_answer(parts, segment.answered)
+            write_fields(parts, segment)
+            if segment.asks is not None:
+                write_asking(parts, segment.asks)
+            else:
+                write_watch(parts)
+                write_routes(parts)
+                if parts.instead is not None:
+                    _instead(parts)
+                _record(parts)
+        with write.block("except RecordError as x:"):
+            write("out.reject(batch, i, x)")
+        with write.block("except Exception as x:"):
+            write("out.broke(batch, i, x)")
+    if segment.asks is not None:
+        write_asked(parts, segment.asks)
 
 
 def _prologue(parts: Parts) -> None:
@@ -96,9 +120,7 @@ def _prologue(parts: Parts) -> None:
     for n, table in enumerate(parts.tables):
         if f"t{n}" in code.slots.roots.values():
             code.write(f"t{n} = tables[{table!r}]")
-    for n, (_, enricher) in enumerate(parts.enrichers):
-        code.bind(f"bind{n}", enricher.bind)
-        code.write(f"enrich{n} = bind{n}(tables)")
+    bind_metadata(parts)
     for group in parts.groups:
         n = group.number
         code.write(
@@ -180,35 +202,6 @@ def _names(parts: Parts) -> None:
         write("now = Timestamp(when * 1000000)")
 
 
-def _enrich(parts: Parts) -> None:
-    code = parts.code
-    names = [name for name, _ in parts.enrichers]
-    for n, (name, enricher) in enumerate(parts.enrichers):
-        inlines = [code.inline(program, n) for program in enricher.inputs]
-        call = (
-            "m{n} = enrich{n}({args})"
-            if enricher.bind({}) is not None or len(inlines) != 1
-            else "m{n} = {args}"
-        )
-        fast = call.format(n=n, args=", ".join(x.fast for x in inlines))
-        exact = call.format(n=n, args=", ".join(x.exact or x.fast for x in inlines))
-        if enricher.default is MISSING:
-            failed = [f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
-        else:
-            default = code.bind(f"default{n}", enricher.default)
-            failed = [f"m{n} = {default}", f"out.defaulted[{'enrich.' + name!r}] += 1"]
-        code.write(*code.guarded(fast, exact if any(x.exact for x in inlines) else None, failed))
-    if not names:
-        return
-    struct = msgspec.defstruct(
-        "Metadata",
-        [(f"m{n}", Any) for n in range(len(names))],
-        gc=False,
-        rename={f"m{n}": name for n, name in enumerate(names)},
-    )
-    code.bind("Metadata", struct)
-
-
 def _instead(parts: Parts) -> None:
     """The lane that stands for the one that was taken, while too much waits in the log."""
     code, write = parts.code, parts.code.write
@@ -225,7 +218,8 @@ def _record(parts: Parts) -> None:
     sticky = any(route.strategy.sticky for route in parts.routes)
     if parts.enrichers:
         fields = "".join(f"{local}, " for local in code.slots.metadata.values())
-        write(f"meta = encode(Metadata({fields})) if errors is None else encode({code.slots.metadata_map()})")
+        whole = f"errors is None{absent(parts)}"
+        write(f"meta = encode(Metadata({fields})) if {whole} else encode({code.slots.metadata_map()})")
     else:
         write("meta = b'{}'")
     plain = "errors is None and unit is None" if sticky else "errors is None"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from pointsman.cel.program import Program
 from pointsman.codec.base import EventDecoder
 from pointsman.engine.codegen import Code
 from pointsman.engine.policy import Groups, Instead, Lanes, RoutePlan
-from pointsman.enrich.base import Enricher
+from pointsman.enrich.base import Binds, Enricher
 
 __all__ = ["Parts"]
 
@@ -28,6 +29,8 @@ class Parts:
         answers: Whether models are called with what was decided; else their inputs are left out, and every
             event's lane is kept.
         instead: What stands for the lane that an event would take; None: that lane.
+        functions: What was opened for batched fields, by field.
+        max_ahead: Milliseconds that an event may be dated ahead of its record.
     """
 
     id: Program | None
@@ -44,17 +47,24 @@ class Parts:
     code: Code
     answers: bool = True
     instead: Instead | None = None
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    max_ahead: int = 3_600_000
+
+    @property
+    def watched(self) -> bool:
+        """Whether `explain` needs to be told what the fields are, as it cannot compute them again."""
+        return not all(isinstance(enricher, Binds) for _, enricher in self.enrichers)
 
     def lanes(self, route: RoutePlan, reason: str) -> Lanes:
         """The lanes of `route` for `reason`."""
         return Lanes(route, reason, self.groups, self.version)
 
-    def enriched(self) -> str:
-        """The text of the enriched event, as Python hooks are handed it."""
+    def enriched(self, computed: int | None = None) -> str:
+        """The text of the enriched event, as Python hooks are handed it, with the first `computed` fields."""
         slots = self.code.slots
         return (
             f'{{"id": ident, "time": when, "key": text_of(okey), "event": {slots.event_map()}, '
-            f'"metadata": {slots.metadata_map()}}}'
+            f'"metadata": {slots.metadata_map(computed)}}}'
         )
 
     def context(self) -> str:

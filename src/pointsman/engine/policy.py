@@ -12,6 +12,7 @@ from pointsman.cel.program import Program
 from pointsman.cel.values import to_json
 from pointsman.codec.base import EventDecoder
 from pointsman.enrich.base import Enricher
+from pointsman.state.base import StoreSpec
 from pointsman.strategy.base import Choice, Strategy
 
 __all__ = [
@@ -234,6 +235,7 @@ class Policy:
         enrichers: The metadata fields in order.
         headers: The headers of decision records, mostly none.
         hide: What dead letters keep of a value; None: all of it.
+        stores: What every partition of the source needs for fields that remember.
     """
 
     version: str
@@ -253,3 +255,4 @@ class Policy:
     id: Program | None
     key: Program | None
     time: Program | None
+    stores: tuple[StoreSpec, ...] = ()

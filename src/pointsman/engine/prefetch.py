@@ -16,7 +16,7 @@ from pointsman.cel.values import MISSING, Timestamp
 from pointsman.engine import support
 from pointsman.engine.codegen import Code, Slots
 from pointsman.engine.policy import Policy
-from pointsman.enrich.base import Enricher, Tables
+from pointsman.enrich.base import Binds, Tables
 
 __all__ = ["Look", "looking"]
 
@@ -31,7 +31,11 @@ def looking(policy: Policy, fields: Collection[str]) -> Look:
         policy: The version in force.
         fields: Look-ups, and the fields that their keys need; all are expressions or look-ups.
     """
-    enrichers = [(name, enricher) for name, enricher in policy.enrichers if name in fields]
+    enrichers = [
+        (name, enricher)
+        for name, enricher in policy.enrichers
+        if name in fields and isinstance(enricher, Binds)
+    ]
     programs = [program for _, enricher in enrichers for program in enricher.inputs]
     uses_now = any("now" in program.reads for program in programs)
     if uses_now and policy.time is not None:
@@ -44,6 +48,7 @@ def looking(policy: Policy, fields: Collection[str]) -> Look:
         Timestamp=Timestamp,
         decode=policy.decoder.decode,
         decode_whole=policy.decoder.decode_whole,
+        unpack=policy.decoder.open,
     )
     _write(code, policy, enrichers, policy.time if uses_now else None, uses_now=uses_now)
     names = dict(code.names)
@@ -55,7 +60,7 @@ def looking(policy: Policy, fields: Collection[str]) -> Look:
 def _write(
     code: Code,
     policy: Policy,
-    enrichers: Sequence[tuple[str, Enricher]],
+    enrichers: Sequence[tuple[str, Binds]],
     time: Program | None,
     *,
     uses_now: bool,
@@ -72,32 +77,52 @@ def _write(
             "for i, (raw, key, topic) in enumerate(zip(batch.values, batch.keys, batch.topics)):"
         ):
             with write.block("try:"):
-                write("e = decode(raw)")
-                for name, local in slots.fields.items():
-                    write(f"{local} = e.{policy.decoder.attributes[name]}")
-                if slots.whole_event:
-                    write("whole = decode_whole(raw)")
+                _decode(code, policy)
                 if "header_map" in slots.roots.values():
-                    write("header_map = headers_of(batch.headers[i])")
+                    write(f"header_map = headers_of({_headers(policy)})")
                 if "kafka_key" in slots.roots.values():
                     write("kafka_key = text_key(key)")
             with write.block("except Exception:"):
                 write("continue")
             if uses_now:
-                _now(code, time)
+                _now(code, policy, time)
             for n, (_, enricher) in enumerate(enrichers):
                 _field(code, n, enricher)
 
 
-def _now(code: Code, time: Program | None) -> None:
+def _decode(code: Code, policy: Policy) -> None:
+    write, slots, decoder = code.write, code.slots, policy.decoder
+    if decoder.open is not None:
+        write("came = None")
+        with write.block(f"if {MARK!r} in raw and (opened := unpack(raw, batch.headers[i])) is not None:"):
+            write("raw, came = opened")
+    if decoder.single or slots.whole_event:
+        write("whole = decode_whole(raw)")
+    if not decoder.single:
+        write("e = decode(raw)")
+    for name, local in slots.fields.items():
+        write(
+            f"{local} = whole.get({name!r}, MISSING)"
+            if decoder.single
+            else f"{local} = e.{decoder.attributes[name]}"
+        )
+
+
+def _headers(policy: Policy) -> str:
+    """The text of an event's headers: those of its record, or what its envelope said."""
+    return "batch.headers[i]" if policy.decoder.open is None else "(came or batch.headers[i])"
+
+
+def _now(code: Code, policy: Policy, time: Program | None) -> None:
+    default = f"when = record_time(batch, i, {_headers(policy)})"
     if time is None:
-        code.write("when = record_time(batch, i)")
+        code.write(default)
     else:
-        code.assign("when = time_of({})", time, ["when = record_time(batch, i)"], computed=0)
+        code.assign("when = time_of({})", time, [default], computed=0)
     code.write("now = Timestamp(when * 1000000)")
 
 
-def _field(code: Code, n: int, enricher: Enricher) -> None:
+def _field(code: Code, n: int, enricher: Binds) -> None:
     """The value of one field; MISSING or its default where it has none."""
     inlines = [code.inline(program, n) for program in enricher.inputs]
     called = enricher.bind({}) is not None or len(inlines) != 1

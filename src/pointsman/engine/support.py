@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from pointsman.base.errors import EvalError, InvalidInput, RecordError
@@ -16,6 +17,7 @@ from pointsman.engine.policy import encode
 
 __all__ = [
     "Errors",
+    "answered",
     "bool_of",
     "headers_of",
     "id_of",
@@ -24,6 +26,7 @@ __all__ = [
     "known",
     "present",
     "record_time",
+    "redriven",
     "text_key",
     "text_of",
     "time_of",
@@ -166,6 +169,22 @@ def unpacked(decoder: EventDecoder, record: SourceRecord) -> tuple[bytes | None,
     value, headers = record.value, record.headers
     found = decoder.open(value, headers) if decoder.open is not None and value is not None else None
     return (value, headers) if found is None else found
+
+
+def redriven(headers: Headers) -> bool:
+    """Whether a record was sent again: its event has changed what is remembered before."""
+    return any(name == ID_HEADER and value for name, value in headers)
+
+
+def answered(ask: Callable[[list[Any]], Sequence[Any]], rows: list[Any]) -> Iterator[Any]:
+    """A value, or the exception that stands for it, for each row that is asked about."""
+    try:
+        values = ask(rows) if rows else ()
+        if len(values) != len(rows):
+            raise EvalError(f"{len(values)} values came back for {len(rows)} events; return one for each")
+    except Exception as error:
+        return repeat(error)
+    return iter(values)
 
 
 def present(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

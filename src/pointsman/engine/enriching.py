@@ -1,0 +1,216 @@
+"""Writes the part of the generated function that adds an event's metadata, one field after another.
+
+Most fields are computed where the event is. A field that remembers asks the store of the event's partition. A
+field that is asked for in batches ends the loop over the events: what the rest of the function needs of them
+is kept, all rows are handed over at once, and a second loop goes on with the answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pointsman.cel.values import MISSING
+from pointsman.engine.parts import Parts
+from pointsman.enrich.base import Batched, Binds, Enricher, Remembers, optional_of
+
+__all__ = [
+    "Segment",
+    "absent",
+    "bind_metadata",
+    "head",
+    "segments",
+    "write_answer",
+    "write_asked",
+    "write_asking",
+    "write_fields",
+    "write_memory",
+    "write_watch",
+]
+
+FIRST_LOOP = (
+    "for i, (raw, key, topic, partition, offset) in enumerate(zip(batch.values, batch.keys, "
+    "batch.topics, batch.partitions, batch.offsets)):"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The fields that are computed in one loop over the events.
+
+    Attributes:
+        fields: Their numbers.
+        answered: The batched field whose answers the loop begins with; None for the first loop.
+        asks: The batched field that the loop gathers rows for; None for the last loop.
+    """
+
+    fields: range
+    answered: int | None
+    asks: int | None
+
+
+def segments(parts: Parts) -> list[Segment]:
+    """The loops over a batch: one, and one more for each batched field."""
+    found: list[Segment] = []
+    first, answered = 0, None
+    for n, (_, enricher) in enumerate(parts.enrichers):
+        if isinstance(enricher, Batched):
+            found.append(Segment(range(first, n), answered, n))
+            first, answered = n + 1, n
+    return [*found, Segment(range(first, len(parts.enrichers)), answered, None)]
+
+
+def head(parts: Parts, segment: Segment) -> str:
+    """The line that begins a loop."""
+    n = segment.answered
+    return FIRST_LOOP if n is None else f"for {_kept(parts, n)} in kept{n}:"
+
+
+def bind_metadata(parts: Parts) -> None:
+    """Makes the functions of fields, and the metadata's struct, known to the generated text."""
+    code = parts.code
+    for n, (name, enricher) in enumerate(parts.enrichers):
+        if isinstance(enricher, Binds):
+            code.bind(f"bind{n}", enricher.bind)
+            code.write(f"enrich{n} = bind{n}(tables)")
+        elif isinstance(enricher, Batched):
+            code.bind(f"ask{n}", enricher.asks(parts.functions[name]))
+            code.write(f"kept{n}, waiting{n} = [], []")
+    if _remembering(parts):
+        code.write("here = there = None", f"max_ahead = {parts.max_ahead}")
+    if parts.watched:
+        code.write("watch = out.watch")
+    if parts.enrichers:
+        fields = [(f"m{n}", Any) for n in range(len(parts.enrichers))]
+        names = {f"m{n}": name for n, (name, _) in enumerate(parts.enrichers)}
+        code.bind("Metadata", msgspec.defstruct("Metadata", fields, gc=False, rename=names))
+
+
+def write_memory(parts: Parts) -> None:
+    """What stores the event's partition has, and whether the event changes them."""
+    write, remembering = parts.code.write, _remembering(parts)
+    if not remembering:
+        return
+    with write.block("if partition != here or topic is not there:"):
+        write("here, there = partition, topic")
+        write("".join(f"enrich{n}, " for n in remembering) + "= out.recall(topic, partition)")
+    write("counts = 1")
+    with write.block("if (found := batch.headers[i]) and redriven(found):"):
+        write("counts = 0")
+    if parts.time is not None:
+        write("stamp = batch.timestamps[i]")
+        with write.block("if when > (batch.now_ms if stamp == -1 else stamp) + max_ahead:"):
+            write("counts = -1")
+
+
+def write_fields(parts: Parts, segment: Segment) -> None:
+    """The fields of one loop, in order."""
+    for n in segment.fields:
+        _, enricher = parts.enrichers[n]
+        fast, exact = _arguments(parts, n, enricher)
+        if isinstance(enricher, Remembers):
+            first = ["when", "counts"]
+            called = True
+        else:
+            first = []
+            called = not isinstance(enricher, Binds) or enricher.bind({}) is not None or len(fast) != 1
+        form = f"m{n} = enrich{n}({{}})" if called else f"m{n} = {{}}"
+        text = form.format(", ".join([*first, *fast]))
+        again = form.format(", ".join([*first, *exact])) if exact != fast else None
+        parts.code.write(*parts.code.guarded(text, again, _failed(parts, n)))
+
+
+def write_asking(parts: Parts, n: int) -> None:
+    """Gathers the row of a batched field, and keeps what the next loop needs of the event."""
+    code, (_, enricher) = parts.code, parts.enrichers[n]
+    assert isinstance(enricher, Batched)
+    fast, exact = _arguments(parts, n, enricher)
+    if enricher.whole:
+        text, again = f"row = {parts.enriched(n)}", None
+    else:
+        text = f"row = ({''.join(x + ', ' for x in fast)})"
+        again = f"row = ({''.join(x + ', ' for x in exact)})" if exact != fast else None
+    code.write("asked = True")
+    code.write(*code.guarded(text, again, ["asked = False", *_failed(parts, n)]))
+    with code.write.block("if asked:"):
+        code.write(f"waiting{n}.append(row)", f"m{n} = None")
+    code.write(f"kept{n}.append(({_kept(parts, n)}))")
+
+
+def write_asked(parts: Parts, n: int) -> None:
+    """Hands over the rows of all events at once, between two loops."""
+    parts.code.write(f"answers{n} = answered(ask{n}, waiting{n})")
+
+
+def write_answer(parts: Parts, n: int) -> None:
+    """Takes the event's own answer."""
+    write = parts.code.write
+    with write.block("if asked:"):
+        write(f"m{n} = next(answers{n})")
+        with write.block(f"if isinstance(m{n}, Exception):"):
+            write(f"x = m{n}", *_failed(parts, n))
+
+
+def write_watch(parts: Parts) -> None:
+    """Tells whoever watches what the fields are: `explain`, as asking a store twice would count twice."""
+    if parts.watched:
+        with parts.code.write.block("if watch is not None:"):
+            parts.code.write(f"watch(i, {parts.code.slots.metadata_map()}, errors)")
+
+
+def absent(parts: Parts) -> str:
+    """Text that is true where a field is absent though nothing erred; empty where there is no such field."""
+    return "".join(
+        f" and m{n} is not MISSING"
+        for n, (_, enricher) in enumerate(parts.enrichers)
+        if not isinstance(enricher, Binds)
+    )
+
+
+def _remembering(parts: Parts) -> list[int]:
+    return [n for n, (_, enricher) in enumerate(parts.enrichers) if isinstance(enricher, Remembers)]
+
+
+def _arguments(parts: Parts, n: int, enricher: Enricher) -> tuple[list[str], list[str]]:
+    """The texts of what a field's function is given, fast and exact; optional ones are settled before."""
+    code = parts.code
+    inlines = [code.inline(program, n) for program in enricher.inputs]
+    settled = []
+    for number, program in enumerate(optional_of(enricher)):
+        text = code.inline(program, n).fast
+        if not text.isidentifier():  # a name, or a constant, cannot fail
+            code.assign(f"o{n}_{number} = {{}}", program, [f"o{n}_{number} = MISSING"], computed=n)
+            text = f"o{n}_{number}"
+        settled.append(text)
+    return [*(x.fast for x in inlines), *settled], [*(x.exact or x.fast for x in inlines), *settled]
+
+
+def _failed(parts: Parts, n: int) -> list[str]:
+    """The lines for a field that has no value because of the error `x`."""
+    name, enricher = parts.enrichers[n]
+    if enricher.default is MISSING:
+        return [f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
+    default = parts.code.bind(f"default{n}", enricher.default)
+    return [f"m{n} = {default}", f"out.defaulted[{'enrich.' + name!r}] += 1"]
+
+
+def _kept(parts: Parts, n: int) -> str:
+    """The locals that live on in the loop after the batched field `n`."""
+    slots = parts.code.slots
+    names = ["i", "raw", "key", "topic", "partition", "offset", "ident", "okey", "when", "errors", "asked"]
+    names += slots.fields.values()
+    names += list(slots.metadata.values())[: n + 1]
+    names += [local for local in slots.roots.values() if not _table(local)]
+    others = {
+        "whole": slots.whole_event,
+        "came": parts.decoder.open is not None,
+        "counts": bool(_remembering(parts)),
+    }
+    names += [name for name, there in others.items() if there]
+    return ", ".join(dict.fromkeys(names))
+
+
+def _table(local: str) -> bool:
+    return local[0] == "t" and local[1:].isdigit()
