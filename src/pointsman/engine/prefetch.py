@@ -13,6 +13,7 @@ from typing import Any
 from pointsman.base.records import Batch
 from pointsman.cel.program import Program
 from pointsman.cel.values import MISSING, Timestamp
+from pointsman.codec.cloudevents import MARK
 from pointsman.engine import support
 from pointsman.engine.codegen import Code, Slots
 from pointsman.engine.policy import Policy

@@ -303,6 +303,12 @@ class Follower:
 
     def _partitions(self, consumer: Any, topic: str) -> list[int]:
         found = consumer.list_topics(topic, timeout=_REQUEST_SECONDS).topics[topic]
+        if found.error is not None and found.error.name() == "UNKNOWN_TOPIC_OR_PART":
+            table = next(table.name for table in self._tables if table.topic == topic)
+            raise EnvironmentFault(
+                f"there is no topic {topic}, which the table '{table}' reads: 'pointsman topics --create' "
+                "creates it"
+            )
         if found.error is not None:
             raise fault(found.error, self._config, f"cannot read the topic {topic} of a table", topic)
         return sorted(found.partitions)

@@ -271,7 +271,8 @@ def _awaiting(hook: Hook) -> tuple[Callable[[list[str]], Future[Any]], Callable[
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()
 
     thread = threading.Thread(target=serve, name="pointsman-table", daemon=True)
