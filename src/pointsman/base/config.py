@@ -17,6 +17,7 @@ from typing import Any
 
 __all__ = [
     "Anything",
+    "ByExpression",
     "Choice",
     "Duration",
     "Expression",
@@ -168,6 +169,13 @@ class MapOf(Kind):
     value: Kind
     names: str = "text"
     least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByExpression(Kind):
+    """A map whose names are expressions, mostly a field's bare name; read as a tuple of (Program, value)."""
+
+    value: Kind
 
 
 @dataclass(frozen=True, slots=True)

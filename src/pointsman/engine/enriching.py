@@ -110,11 +110,11 @@ def write_fields(parts: Parts, segment: Segment) -> None:
     for n in segment.fields:
         _, enricher = parts.enrichers[n]
         fast, exact = _arguments(parts, n, enricher)
+        first = ["age_of(batch, i, when)"] if getattr(enricher, "aged", False) else []
         if isinstance(enricher, Remembers):
-            first = ["when", "counts"]
+            first = ["when", "counts", *first]
             called = True
         else:
-            first = []
             called = not isinstance(enricher, Binds) or enricher.bind({}) is not None or len(fast) != 1
         form = f"m{n} = enrich{n}({{}})" if called else f"m{n} = {{}}"
         text = form.format(", ".join([*first, *fast]))

@@ -17,6 +17,7 @@ from pointsman.engine.policy import encode
 
 __all__ = [
     "Errors",
+    "age_of",
     "answered",
     "bool_of",
     "headers_of",
@@ -123,6 +124,12 @@ def record_time(batch: Batch, index: int, headers: Headers | None) -> int:
                 break
     found = batch.timestamps[index]
     return batch.now_ms if found == -1 else found
+
+
+def age_of(batch: Batch, index: int, when: int) -> int:
+    """How many milliseconds an event dated `when` is older than its record; 0 where it is not."""
+    found = batch.timestamps[index]
+    return max(0, (batch.now_ms if found == -1 else found) - when)
 
 
 def text_key(key: bytes | None) -> Any:

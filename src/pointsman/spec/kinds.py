@@ -241,6 +241,17 @@ def _map(reader: Reader, kind: declarations.MapOf, node: Node) -> Any:
     return values if usable or kind.names == "fields" else BAD
 
 
+def _by_expression(reader: Reader, kind: declarations.ByExpression, node: Node) -> Any:
+    if node.shape != "map":
+        return reader.wrong(node, "a map of expressions, such as the names of fields, to values")
+    pairs = []
+    for name, member in node.members.items():
+        program = reader.expressions.compile(node.keys[name], "event", "dyn", reader.tell)
+        value = read(reader, kind.value, member)
+        pairs.append((program, value))
+    return BAD if any(program is None or value is BAD for program, value in pairs) else tuple(pairs)
+
+
 def _component(_reader: Reader, _kind: Component, node: Node) -> Node:
     """Components are read by `components`, once it is clear which one it is."""
     return node
@@ -269,7 +280,7 @@ def _fits(kind: Kind, node: Node) -> bool:
     """Whether a node has the shape of a kind."""
     if isinstance(kind, declarations.Anything):
         return True
-    if isinstance(kind, (declarations.Nested, declarations.MapOf)):
+    if isinstance(kind, (declarations.Nested, declarations.MapOf, declarations.ByExpression)):
         return node.shape == "map"
     if isinstance(kind, declarations.ListOf):
         return node.shape == "list"
@@ -291,6 +302,7 @@ _WORDS: Final = {
     declarations.Expression: "a CEL expression",
     declarations.ListOf: "a list",
     declarations.MapOf: "a map",
+    declarations.ByExpression: "a map",
     declarations.Nested: "a map",
     declarations.Duration: "a duration",
     declarations.Share: "a share",
@@ -325,6 +337,7 @@ def _pattern(pattern: str) -> str:
 
 _READERS: Final[dict[type[Kind], Callable[[Reader, Any, Node], Any]]] = {
     declarations.Anything: _anything,
+    declarations.ByExpression: _by_expression,
     declarations.Choice: _choice,
     declarations.Duration: _duration,
     declarations.Expression: _expression,

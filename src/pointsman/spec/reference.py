@@ -98,7 +98,7 @@ def _classes(kind: Kind) -> Iterator[type[Any]]:
                 yield from _classes(one)
         case kinds.ListOf():
             yield from _classes(kind.item)
-        case kinds.MapOf():
+        case kinds.MapOf() | kinds.ByExpression():
             yield from _classes(kind.value)
 
 
@@ -207,6 +207,8 @@ def _in_words(kind: Kind) -> str:
         case kinds.MapOf():
             keyed = "model" if kind.names == "models" else "field" if kind.names == "fields" else "name"
             return f"map from {keyed} to {_in_words(kind.value)}"
+        case kinds.ByExpression():
+            return f"map from *CEL*, such as a field's name, to {_in_words(kind.value)}"
         case kinds.OneOf():
             return " or ".join(dict.fromkeys(_in_words(one) for one in kind.kinds))
         case kinds.Nested():

@@ -63,6 +63,7 @@ class _Maker:
         self.found: dict[str, Schema] = {}
         self.kinds: dict[type[Kind], Callable[[Any], Schema]] = {
             kinds.Anything: lambda _: {},
+            kinds.ByExpression: self.map_of,
             kinds.Choice: lambda kind: {"enum": list(kind.words)},
             kinds.Duration: lambda _: _text(r"\d+(\.\d+)?(ms|s|m|h|d)"),
             kinds.Expression: lambda _: {"type": ["string", "number", "boolean"]},
@@ -93,9 +94,10 @@ class _Maker:
         least = {"minItems": kind.least} if kind.least else {}
         return {"type": "array", "items": self.kind(kind.item), **least}
 
-    def map_of(self, kind: kinds.MapOf) -> Schema:
+    def map_of(self, kind: kinds.MapOf | kinds.ByExpression) -> Schema:
         """A map from names."""
-        least = {"minProperties": kind.least} if kind.least else {}
+        fewest = getattr(kind, "least", 0)
+        least = {"minProperties": fewest} if fewest else {}
         return {"type": "object", "additionalProperties": self.kind(kind.value), **least}
 
     def ref(self, name: str, known: Mapping[str, Key], meaning: str) -> Schema:
