@@ -60,7 +60,9 @@ class StandIn:
                 if not numbers:
                     return 404, {"error_code": 40401, "message": f"Subject '{subject}' not found."}
                 number = numbers[-1] if version == "latest" else numbers[int(version) - 1]
-                return 200, {"id": number, "version": len(numbers), "subject": subject} | self._schemas[number]
+                return 200, {"id": number, "version": len(numbers), "subject": subject} | self._schemas[
+                    number
+                ]
         return 404, {"message": "no such page"}
 
 
@@ -72,7 +74,9 @@ def standing_in() -> Iterator[StandIn]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
-            status, told = stand_in.answer(self.path, self.headers.get("Authorization"), self.rfile.read(size))
+            status, told = stand_in.answer(
+                self.path, self.headers.get("Authorization"), self.rfile.read(size)
+            )
             content = json.dumps(told).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
@@ -80,7 +84,7 @@ def standing_in() -> Iterator[StandIn]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815  # the name that the base class looks for
 
         def log_message(self, *_: object) -> None:
             pass

@@ -1,4 +1,4 @@
-"""Apicurio Registry, a Schema Registry that speaks Confluent's API: fetched once, kept in memory while it runs."""
+"""Apicurio Registry, a Schema Registry that speaks the API of Confluent: fetched once, kept in memory."""
 
 from __future__ import annotations
 

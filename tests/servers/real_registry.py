@@ -1,4 +1,4 @@
-"""The formats against a real Schema Registry and Kafka; `make test-servers` runs this, and `make test` does not."""
+"""The formats against a real Schema Registry and Kafka; `make test-servers` runs this."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ from servers import apicurio
 AVRO = {
     "type": "record",
     "name": "Event",
-    "fields": [{"name": name, "type": "string"} for name in ("id", "k", "kind")] + [{"name": "n", "type": "long"}],
+    "fields": [{"name": name, "type": "string"} for name in ("id", "k", "kind")]
+    + [{"name": "n", "type": "long"}],
 }
 MORE_AVRO = {**AVRO, "fields": [*AVRO["fields"], {"name": "tier", "type": "string", "default": "none"}]}
 OTHER_AVRO = {
     **AVRO,
     "fields": [{"name": name, "type": "string"} for name in ("id", "k", "kind", "n", "tier")],
 }
-PROTO = 'syntax = "proto3"; package shop; message Event { string id = 1; string k = 2; string kind = 3; int64 n = 4; %s}'
+PROTO = (
+    'syntax = "proto3"; package shop; '
+    "message Event { string id = 1; string k = 2; string kind = 3; int64 n = 4; %s}"
+)
 JSON = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "type": "object",
@@ -64,7 +68,9 @@ def pipeline(broker: Kafka, tmp_path: Path) -> Iterator[Pipeline]:
     made.close()
 
 
-def send(pipeline: Pipeline, registry: SchemaRegistry, form: str, text: str, sent: list[dict[str, Any]]) -> int:
+def send(
+    pipeline: Pipeline, registry: SchemaRegistry, form: str, text: str, sent: list[dict[str, Any]]
+) -> int:
     """Writes events by a newly registered version of the schema; returns its id."""
     kind = VERSIONS[form][0]
     schema = registry.schema(registry.register(f"{pipeline.source}-value", kind, text).id)

@@ -66,7 +66,7 @@ def _branch(value: Any, union: list[Any], named: Mapping[str, Any]) -> Any:
 
 def _leaf(value: Any, schema: Mapping[str, Any]) -> Any:
     kind, logical = schema["type"], str(schema.get("logicalType", ""))
-    if logical == "decimal" and isinstance(value, (int, float, str)):
+    if logical == "decimal" and kind in ("bytes", "fixed") and isinstance(value, (int, float, str)):
         return _unscaled(value, schema)
     if logical == "uuid" and kind == "fixed" and isinstance(value, str):
         return uuid.UUID(value).bytes
