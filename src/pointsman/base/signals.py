@@ -178,6 +178,46 @@ METRICS: Final = _metrics(
     ),
     Metric("pointsman_commits_total", "counter", "commits", "Commits of offsets that succeeded."),
     Metric(
+        "pointsman_transactions_total",
+        "counter",
+        "transactions",
+        "Transactions by how they ended: committed or aborted.",
+        ("result",),
+    ),
+    Metric(
+        "pointsman_transaction_seconds",
+        "histogram",
+        "seconds",
+        "How long a transaction was open, from its first record until it was committed.",
+    ),
+    Metric(
+        "pointsman_state_records_total", "counter", "records", "Changes of state handed to changelogs."
+    ),
+    Metric("pointsman_state_bytes_total", "counter", "bytes", "Bytes of those changes."),
+    Metric(
+        "pointsman_state_entries",
+        "gauge",
+        "records",
+        "Records of a store in the worker's partitions; on disk an estimate.",
+        ("store",),
+    ),
+    Metric(
+        "pointsman_restored_records_total",
+        "counter",
+        "records",
+        "Records read from changelogs when partitions came.",
+    ),
+    Metric(
+        "pointsman_restore_seconds",
+        "histogram",
+        "seconds",
+        "How long partitions that came waited for their state.",
+    ),
+    Metric(
+        "pointsman_restoring_records", "gauge", "records", "Records that are still to be read from changelogs."
+    ),
+    Metric("pointsman_restoring_partitions", "gauge", "partitions", "Partitions that wait for their state."),
+    Metric(
         "pointsman_commit_failures_total",
         "counter",
         "commits",
@@ -366,6 +406,36 @@ LOGS: Final = _logs(
         "warning",
         "Records written are not acknowledged yet; consuming waits.",
         ("records", "worker"),
+    ),
+    Log(
+        "transaction_failed",
+        "warning",
+        "A transaction is aborted; its events are decided again.",
+        ("problem", "name", "worker"),
+    ),
+    Log(
+        "went_back",
+        "info",
+        "Consuming goes on at the committed offsets, after a transaction was aborted.",
+        ("partitions", "discarded", "worker"),
+    ),
+    Log(
+        "state_begins",
+        "warning",
+        "There was no state of these definitions: what they remember begins now, with nothing.",
+        ("topics", "worker"),
+    ),
+    Log(
+        "state_restoring",
+        "info",
+        "Partitions wait for their state, which is read from the changelogs.",
+        ("partitions", "records", "total", "rate", "worker"),
+    ),
+    Log(
+        "state_restored",
+        "info",
+        "The state of partitions is there.",
+        ("partitions", "records", "rate", "seconds", "worker"),
     ),
     Log("commit_failed", "warning", "Offsets could not be committed; tried again.", ("problem", "worker")),
     Log(

@@ -68,6 +68,7 @@ OWNED: Final[dict[Role, dict[str, tuple[Any, str]]]] = {
         "partition.assignment.strategy": ("cooperative-sticky", "partitions move one by one"),
         "group.protocol": ("classic", "partitions move one by one"),
         "enable.partition.eof": (False, "run --until-idle sets it"),
+        "isolation.level": ("read_committed", "what an aborted transaction wrote is no event"),
     },
     "producer": {
         "enable.idempotence": (True, "a record is not lost, repeated or reordered by a retry"),
@@ -78,6 +79,9 @@ OWNED: Final[dict[Role, dict[str, tuple[Any, str]]]] = {
     "admin": {},
 }
 """Properties that a document may not set, by role: the value and what rests on it."""
+
+_NAMED: Final = "transactional.id"
+"""It is `<pipeline>-<instance>-<worker>`; with another one a worker that hangs could not be shut out."""
 
 
 def client_config(
@@ -103,6 +107,13 @@ def client_config(
                     f"remove it; it is always {_text(value)}",
                     ("kafka", name),
                 )
+    if _NAMED in kafka:
+        raise Misfit(
+            "E445",
+            f"the Kafka property '{_NAMED}' is Pointsman's own: it shuts out a worker that hangs",
+            "remove it; name the deployment with 'pointsman run --instance'",
+            ("kafka", _NAMED),
+        )
     defaults = {"consumer": _CONSUMER, "producer": _PRODUCER, "admin": {}}[role]
     group = {"group.id": pipeline} if role == "consumer" else {}
     own = {name: value for name, (value, _) in OWNED[role].items()}

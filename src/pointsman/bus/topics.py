@@ -14,6 +14,7 @@ from pointsman.bus.client import MAX_RECORD_BYTES, connect
 from pointsman.bus.faults import fault
 
 __all__ = [
+    "CHANGELOG",
     "DEFAULT_LARGEST",
     "DERIVED",
     "PartitionLag",
@@ -40,6 +41,10 @@ DERIVED: Final[dict[str, str]] = {
     "max.message.bytes": str(MAX_RECORD_BYTES + (1 << 20)),
 }
 """The settings of the topics that a pipeline writes, where Pointsman creates them."""
+
+
+CHANGELOG: Final[dict[str, str]] = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.3"}
+"""The settings of topics that keep state: the last record of each key is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,12 @@ class Topics:
         known = self._metadata()
         missing = [name for name in dict.fromkeys(names) if self._find(name, known) is None]
         return [name for name in missing if self.create(name, partitions, DERIVED)]
+
+    def create_changelog(self, name: str, partitions: int) -> bool:
+        """Creates a topic that keeps state; returns False where it exists."""
+        if self._find(name, self._metadata()) is not None:
+            return False
+        return self.create(name, partitions, CHANGELOG)
 
     def create(self, name: str, partitions: int, config: Mapping[str, str] | None = None) -> bool:
         """Creates a topic and waits until each partition has a leader; returns False where it exists."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -60,6 +60,13 @@ class Assignment:
                 left += drop(partition)
         self._metrics.count("pointsman_discarded_total", left)
         return left
+
+    def renew(self, committed: Mapping[Place, int]) -> None:
+        """All partitions begin again; `committed` says where, as far as that is known."""
+        for place in list(self.owned):
+            self._ended.discard(place)
+            partition = self.owned[place] = Partition(*place)
+            partition.began = committed.get(place)
 
     def begin(self) -> None:
         """Before messages are taken from the client."""

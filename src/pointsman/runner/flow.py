@@ -8,17 +8,18 @@ of their key, are remembered one by one until they are written or their partitio
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pointsman.base.records import Batch, DeadLetter
 from pointsman.engine.decide import Call, Decided
 from pointsman.model.pool import Ticket
+from pointsman.runner.changes import Changes, changes_of
 from pointsman.runner.headers import HeadersFor
 from pointsman.runner.order import Key, KeyOrder, Waiting
 from pointsman.runner.partitions import Partition
 
-__all__ = ["Engine", "Flow", "Sink"]
+__all__ = ["Engine", "Flow", "Sink", "ends"]
 
 
 _WHOLE = slice(None)
@@ -124,13 +125,16 @@ class Flow:
         most: int = 2000,
         share: int = 5000,
         headers: HeadersFor | None = None,
+        keep: Callable[[Changes], None] = lambda _: None,
     ) -> None:
         """Args:
         patience: Seconds a batch waits for its models before the next one is taken.
         most: Rows up to which calls that wait for a busy model are put together.
         share: Events that may wait for one model before those that have a fallback go there at once.
         headers: Makes the headers of decision records; None makes none.
+        keep: Writes what a batch has changed of state, before what it decided.
         """
+        self._keep = keep
         self._make_headers = headers
         self._engine = engine
         self._sink = sink
@@ -151,6 +155,8 @@ class Flow:
             owned: The assignment of each of its partitions.
         """
         decided = self._engine.decide(batch)
+        if changes := changes_of(decided):
+            self._keep(changes)
         flight = _Flight(decided)
         late = self._call(flight, size / len(batch)) if decided.calls else ()
         if late or not self._order.disjoint(decided.keys):
@@ -160,7 +166,7 @@ class Flow:
             _forget(decided, places)
         else:
             self._write_at_once(decided, range(len(batch)))
-        for place, last in _ends(batch):
+        for place, last in ends(batch):
             owned[place].took(last)
 
     def step(self, seconds: float) -> None:
@@ -170,7 +176,7 @@ class Flow:
         self._engine.serve(0.0 if self._landed else seconds)
         landed = self._landed[:]
         self._landed.clear()
-        free: list[Waiting] = []
+        free: list[Any] = []
         for ticket in landed:  # only those: thousands may be under way
             free += self._land(ticket)
         self._release(free)
@@ -313,10 +319,10 @@ class Flow:
             letters += [decided.unwritable(places[n]) for n in refused]
             self._sink.bury(letters)
 
-    def _land(self, ticket: Ticket) -> Sequence[Waiting]:
+    def _land(self, ticket: Ticket) -> Sequence[Any]:
         """Takes over what is done; returns what that frees."""
         line = self._lines[ticket.model]
-        free: list[Waiting] = []
+        free: list[Any] = []
         start = 0
         for flight, call in line.under_way.pop(ticket):
             decided, end = flight.decided, start + len(call.ready())
@@ -326,15 +332,21 @@ class Flow:
             start = end
             line.events -= len(call.indices)
             passed = {i for stand_in in follow for i in stand_in.indices}
-            for i in call.indices:
-                entry = flight.entries[i]
-                if i not in passed and entry.partition.owned:  # an earlier assignment's is stale
-                    free += self._order.finish(entry)
+            free += self._answered(flight, [i for i in call.indices if i not in passed])
             for stand_in in follow:
                 self._pass_on(flight, stand_in, 0.0)
         return free
 
-    def _release(self, free: Sequence[Waiting]) -> None:
+    def _answered(self, flight: _Flight, places: Sequence[int]) -> list[Any]:
+        """Events of a batch are done; returns what that frees."""
+        free: list[Waiting] = []
+        for i in places:
+            entry = flight.entries[i]
+            if entry.partition.owned:  # an earlier assignment's is stale
+                free += self._order.finish(entry)
+        return free
+
+    def _release(self, free: Sequence[Any]) -> None:
         """Writes events that waited, in their order."""
         if not free:
             return
@@ -370,7 +382,7 @@ def _forget(decided: Decided, places: Sequence[int]) -> None:
         sources[i] = values[i] = None
 
 
-def _ends(batch: Batch) -> list[tuple[tuple[str, int], int]]:
+def ends(batch: Batch) -> list[tuple[tuple[str, int], int]]:
     """The last offset of each partition of a batch."""
     topics, partitions, offsets = batch.topics, batch.partitions, batch.offsets
     if topics.count(topics[0]) == len(topics):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -38,6 +38,8 @@ class Intake:
         self._partitions = partitions
         self._link = link
         self._stash: list[Any] = []
+        self._withheld: set[tuple[str, int]] = set()
+        self._eager = config.get("partition.assignment.strategy") != "cooperative-sticky"
         self.consumer = Consumer({**config, "on_commit": partitions.committed})
         self.exhausted = False
         self.paused = False
@@ -87,18 +89,39 @@ class Intake:
     def resume(self) -> None:
         """Takes again."""
         self.paused = False
-        self.consumer.resume(self.consumer.assignment())
+        self.consumer.resume([p for p in self.consumer.assignment() if not self._is_withheld(p)])
+
+    def withhold(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions wait, whatever else does not; before they are taken on."""
+        self._withheld.update((p.topic, p.partition) for p in partitions)
+
+    def release(self, partitions: Sequence[TopicPartition], *, resume: bool = True) -> None:
+        """These partitions need not wait any longer; without `resume` they are another worker's."""
+        if not partitions:
+            return
+        self._withheld.difference_update((p.topic, p.partition) for p in partitions)
+        if resume and not self.paused:
+            self.consumer.resume(list(partitions))
+
+    def forget(self) -> None:
+        """Drops what was fetched and not handed out: it will be fetched again."""
+        self._stash.clear()
 
     def take_on(self, partitions: list[TopicPartition]) -> None:
         """Partitions were assigned.
 
         The client keeps whether a partition is paused even while another worker has it.
         """
-        self.consumer.incremental_assign(partitions)
-        if self.paused:
-            self.consumer.pause(partitions)
+        if self._eager:
+            self.consumer.assign(partitions)
         else:
-            self.consumer.resume(partitions)
+            self.consumer.incremental_assign(partitions)
+        waits = [p for p in partitions if self.paused or self._is_withheld(p)]
+        goes_on = [p for p in partitions if not (self.paused or self._is_withheld(p))]
+        if waits:
+            self.consumer.pause(waits)
+        if goes_on:
+            self.consumer.resume(goes_on)
 
     def given_up(self, left: int) -> None:
         """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
@@ -109,6 +132,9 @@ class Intake:
     def close(self) -> None:
         """Leaves the group."""
         self.consumer.close()
+
+    def _is_withheld(self, place: TopicPartition) -> bool:
+        return (place.topic, place.partition) in self._withheld
 
     def _events(self, messages: list[Any]) -> list[Any]:
         """Those messages that are events; acts on what the client reports in their place."""

@@ -9,7 +9,7 @@ At least once: offsets are committed only below events whose decision or dead le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import EnvironmentFault, PointsmanError
 from pointsman.bus.faults import fault
 from pointsman.runner.assignment import Assignment, names
+from pointsman.runner.changes import Changes
 from pointsman.runner.flow import Engine, Flow
 from pointsman.runner.headers import HeadersFor
 from pointsman.runner.intake import Intake
@@ -26,6 +27,7 @@ from pointsman.runner.link import Link, Report
 from pointsman.runner.messages import batch_of
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.overload import Overload
+from pointsman.runner.state import StateKeeper
 from pointsman.runner.versions import Versions
 from pointsman.runner.writer import Writer
 
@@ -83,6 +85,8 @@ class Worker:
         count: Callable[[], None] = lambda: None,
         overload: Overload | None = None,
         versions: Versions | None = None,
+        owns: Callable[[Collection[int]], None] = lambda _: None,
+        state: StateKeeper | None = None,
     ) -> None:
         """Args:
         topics: What to consume; all exist.
@@ -91,6 +95,8 @@ class Worker:
         count: Called before each report, for metrics that are counted elsewhere.
         overload: Told how much waits in the log; None: nobody wants to know.
         versions: Which requests may be taken; None: what comes are no requests.
+        owns: Told the numbers of the partitions that the worker has, before events of new ones are taken.
+        state: What is remembered of the partitions; None: nothing.
         """
         self._writer = writer
         self._topics = list(topics)
@@ -101,15 +107,10 @@ class Worker:
         self._clock = clock or SystemClock()
         self._overload = overload
         self._versions = versions
+        self._owns = owns
         self._count = count
-        self._flow = Flow(
-            engine,
-            writer,
-            patience=pace.patience,
-            most=pace.batch,
-            share=pace.in_flight // 2,
-            headers=headers,
-        )
+        self._state = state
+        self._flow = self._make_flow(engine, headers)
         self._partitions = Assignment(metrics, link.say)
         self._intake = Intake(config, topics, self._partitions, link)
         self._least = max(1, min(pace.batch, pace.in_flight // 8))
@@ -117,6 +118,23 @@ class Worker:
         self._closing = False
         self._full_since: float | None = None
         self._busy_at = self._commit_at = self._report_at = self._lag_at = self._clock.monotonic()
+
+    def _make_flow(self, engine: Engine, headers: HeadersFor | None) -> Flow:
+        return Flow(
+            engine,
+            self._writer,
+            patience=self._pace.patience,
+            most=self._pace.batch,
+            share=self._pace.in_flight // 2,
+            headers=headers,
+            keep=self._keep,
+        )
+
+    def _keep(self, changes: Changes) -> None:
+        """Writes what changed of state; at least once, it holds from then on."""
+        self._writer.keep(changes)
+        if self._state is not None:
+            self._state.apply(changes)
 
     def run(self) -> None:
         """Works until stopped, idle or at its quota; then finishes what it took, commits, leaves the group.
@@ -156,8 +174,7 @@ class Worker:
         """Takes what is there, writes what is done, and now and then commits and reports."""
         now = self._clock.monotonic()
         messages = [] if self._full(now) else self._fetch(now)
-        if now >= self._commit_at and self._writer.flush(0.0):
-            self._commit()  # what was just fetched is not in it
+        self._commit_early(now)
         if self._versions is not None:
             messages = self._admitted(self._versions, messages, now)
         if self._overload is not None and now >= self._lag_at:
@@ -166,9 +183,9 @@ class Worker:
         if messages:
             self._take(messages)
         self._flow.step(0.0 if messages else self._pace.slice)
-        if now >= self._commit_at + self._pace.grace or self._writer.bytes > _FLUSH_BYTES:
-            self._deliver()
-            self._commit()
+        self._commit_due(now)
+        if self._state is not None:
+            self._intake.release(self._state.turn(now))
         if now >= self._report_at:
             self._report(now)
 
@@ -197,8 +214,11 @@ class Worker:
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
         room = min(self._pace.batch, self._pace.in_flight - self._flow.events)
-        wait = 0.0 if self._flow.events else min(_POLL_SECONDS, max(0.0, self._commit_at - now))
-        return self._intake.fetch(room, wait)
+        return self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
+
+    def _wait(self, now: float) -> float:
+        """Seconds that the worker may wait for events."""
+        return min(_POLL_SECONDS, max(0.0, self._commit_at - now))
 
     def _admitted(self, versions: Versions, messages: list[Any], now: float) -> list[Any]:
         """Those requests whose policy version is at work; the partitions of the others are paused."""
@@ -225,6 +245,17 @@ class Worker:
         self._busy_at = self._clock.monotonic()
 
     # Acknowledge and commit.
+
+    def _commit_early(self, now: float) -> None:
+        """Commits where it is time and everything happens to be acknowledged."""
+        if now >= self._commit_at and self._writer.flush(0.0):
+            self._commit()  # what was just fetched is not in it
+
+    def _commit_due(self, now: float) -> None:
+        """Commits where it cannot be put off."""
+        if now >= self._commit_at + self._pace.grace or self._writer.bytes > _FLUSH_BYTES:
+            self._deliver()
+            self._commit()
 
     def _commit(self) -> None:
         """Commits the finished prefix of each partition; all of it is acknowledged."""
@@ -259,8 +290,11 @@ class Worker:
     # The life of a partition; called by the client inside poll, consume and close.
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._state is not None:
+            self._intake.withhold(self._state.take_on(partitions))
         self._intake.take_on(partitions)
         self._partitions.add(partitions)
+        self._tell_owned()
         self._busy_at = self._clock.monotonic()
         if partitions:
             self._link.say("partitions_assigned", partitions=names(partitions))
@@ -285,9 +319,16 @@ class Worker:
     def _give_up(self, partitions: list[TopicPartition]) -> int:
         """Forgets partitions with what waits of them; returns how many events are left to the next owner."""
         left = self._partitions.remove(partitions, self._flow.drop)
+        self._tell_owned()
         self._intake.given_up(left)
+        if self._state is not None:
+            self._intake.release(partitions, resume=False)
+            self._state.give_up(partitions)
         self._busy_at = self._clock.monotonic()
         return left
+
+    def _tell_owned(self) -> None:
+        self._owns({number for _, number in self._partitions.owned})
 
     # The end.
 
@@ -317,6 +358,8 @@ class Worker:
                 raise
         finally:
             self._writer.close()
+            if self._state is not None:
+                self._state.close()
             self._metrics.clear("pointsman_lag_events")
             self._count()
             self._link.report(Report(self._metrics.snapshot(), self._partitions.joined))
@@ -340,6 +383,8 @@ class Worker:
         self._metrics.set("pointsman_in_flight_bytes", self._flow.bytes)
         self._metrics.set("pointsman_partitions", owned)
         self._partitions.count_lag(self._intake.consumer)
+        if self._state is not None:
+            self._state.count()
         self._count()
         ready = self._partitions.joined and not self._held()
         self._link.report(Report(self._metrics.snapshot(), ready, owned, self._idle()))

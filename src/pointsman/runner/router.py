@@ -34,7 +34,8 @@ class Asks(Protocol):
 class Router(Host):
     """Decides, and hands what needs a model over in place of calling it."""
 
-    _asks: Asks
+    asks: Asks
+    """Where requests go."""
     _requests: Requests
 
     @classmethod
@@ -47,7 +48,7 @@ class Router(Host):
             SpecError: A table or Python condition does not fit what the document says.
         """
         router = cls.open(document, metrics, clock, answering=())
-        router._asks = asks
+        router.asks = asks
         router._requests = Requests(document.policy, verbatim=router.policy.decoder.verbatim)
         return router
 
@@ -68,7 +69,7 @@ class Router(Host):
         ]
         keys = [decided.keys[index] for index in call.indices]
         traces = [[header for header in headers or () if header[0] in TRACE] for headers in came]
-        refused = self._asks.ask(
+        refused = self.asks.ask(
             call.model,
             keys,
             values,

@@ -23,6 +23,7 @@ class Settings:
         metrics_port: Where metrics are served; None serves none, 0 takes any free port.
         as_json: Log lines and the summary as JSON.
         role: `all`; `route` decides and writes requests; `dispatch` reads those and calls models.
+        state_dir: Where state is kept on disk; None keeps it in memory.
         models: The models of `dispatch`; each has `workers` processes and a consumer group of its own.
     """
 
@@ -37,6 +38,7 @@ class Settings:
     as_json: bool = False
     role: str = "all"
     models: tuple[str, ...] = ()
+    state_dir: Path | None = None
 
     @property
     def seats(self) -> int:

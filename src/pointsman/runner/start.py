@@ -12,13 +12,15 @@ from pointsman.base.errors import EnvironmentFault, Misfit, SpecError, UsageErro
 from pointsman.bus.client import Role, client_config
 from pointsman.bus.faults import fault
 from pointsman.bus.topics import Topics
+from pointsman.runner.extracts import EXTRACTS, Extract
 from pointsman.runner.logs import Say
 from pointsman.runner.plans import picked
 from pointsman.runner.requests import request_topic
+from pointsman.runner.state import widened
 from pointsman.runner.writer import Target
 from pointsman.spec.document import Document
 
-__all__ = ["Begin", "Ground", "group_of", "prepare", "reach", "rewind"]
+__all__ = ["Begin", "Ground", "group_of", "prepare", "prepare_changelogs", "reach", "rewind"]
 
 _SECONDS = 15.0
 
@@ -57,21 +59,21 @@ class Ground:
 
     Attributes:
         partitions: How many each source topic has.
-        results: Where results go by themselves; None: nowhere.
+        extracts: What else is written of each decision record.
         requests: A router's topics, by the first model of a plan.
     """
 
     partitions: int
     decisions: Target
     dead_letters: Target
-    results: Target | None = None
+    extracts: Sequence[Extract] = ()
     requests: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """Every topic that is written."""
-        found = (self.decisions, self.dead_letters, self.results, *self.requests.values())
-        return tuple(target for target in found if target is not None)
+        extracts = (Target(extract.topic, extract.largest) for extract in self.extracts)
+        return (self.decisions, self.dead_letters, *extracts, *self.requests.values())
 
 
 def group_of(document: Document, model: str = "") -> str:
@@ -114,7 +116,8 @@ def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequ
     """
     write = document.write
     partitions = cluster.require_sources(document.source.topics)
-    own = [name for name in (write.decisions, write.dead_letters, write.results) if name]
+    extracts = {key: topic for key in EXTRACTS if (topic := getattr(write, key)) is not None}
+    own = [write.decisions, write.dead_letters, *extracts.values()]
     asked = _request_topics(document, role, models)
     cluster.ensure_derived([*own, *asked.values()], partitions)
     _as_wide(cluster, asked.values(), partitions)
@@ -126,9 +129,30 @@ def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequ
         partitions,
         target(write.decisions),
         target(write.dead_letters),
-        target(write.results) if write.results else None,
+        tuple(
+            Extract(topic, cluster.largest_record([topic]), EXTRACTS[key]) for key, topic in extracts.items()
+        ),
         {model: target(name) for model, name in asked.items()} if role == "route" else {},
     )
+
+
+def prepare_changelogs(document: Document, names: Iterable[str], partitions: int, say: Say) -> None:
+    """Makes the changelogs of state where they are missing.
+
+    Args:
+        names: Their topics.
+        partitions: How many the source has.
+
+    Raises:
+        EnvironmentFault: One has another number of partitions, or this user lacks a right.
+    """
+    names, cluster = list(names), reach(document)
+    made = [name for name in names if cluster.create_changelog(name, partitions)]
+    if made:
+        say("state_begins", topics=made)
+    for name, topic in cluster.describe(names).items():
+        if topic is not None and topic.partitions != partitions:
+            raise widened("the source", partitions, topic.partitions, [name])
 
 
 def _request_topics(document: Document, role: str, models: Sequence[str]) -> dict[str, str]:

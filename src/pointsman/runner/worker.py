@@ -17,7 +17,9 @@ from typing import Any
 from pointsman.base.clock import SystemClock
 from pointsman.base.errors import PointsmanError
 from pointsman.bus.client import client_config
+from pointsman.runner.changes import changelog
 from pointsman.runner.dispatcher import Dispatcher
+from pointsman.runner.exactly_once import ExactlyOnce
 from pointsman.runner.headers import headers_for
 from pointsman.runner.host import Host
 from pointsman.runner.link import Link, Report
@@ -28,14 +30,16 @@ from pointsman.runner.overload import Overload
 from pointsman.runner.requests import request_topic
 from pointsman.runner.router import Router
 from pointsman.runner.settings import Settings
-from pointsman.runner.start import Ground, group_of, prepare, reach
+from pointsman.runner.start import Ground, group_of, prepare, prepare_changelogs, reach
+from pointsman.runner.state import StateKeeper, backing_in
 from pointsman.runner.tracing import open_tracing
+from pointsman.runner.transactional import TransactionalWriter, timeout_of
 from pointsman.runner.versions import Versions
 from pointsman.runner.writer import Writer
 from pointsman.spec import load
 from pointsman.spec.document import Document
 
-__all__ = ["PACES", "SharedQuota", "calm_collector", "serve", "work"]
+__all__ = ["PACES", "SharedQuota", "calm_collector", "serve", "transactional_id", "work"]
 
 PACES = {
     "throughput": Pace(batch=1000, commit=1.0, patience=0.010),
@@ -95,19 +99,24 @@ def _serve(
         versions = Versions(document, partial(load, settings.path, settings.overlays), link.say, metrics)
     client = f"{document.pipeline}-{settings.instance}-{number}"
     trouble = _sometimes(link.say)
-    writer = Writer(
-        _producer(document, ground, client, trouble),
+    exactly_once = document.delivery == "exactly_once"
+    producer = _producer(document, ground, client, trouble)
+    if exactly_once:
+        producer |= {"transactional.id": transactional_id(document, settings, number)}
+        producer |= timeout_of(document.kafka)
+    writer = (TransactionalWriter if exactly_once else Writer)(
+        producer,
         ground.decisions,
         ground.dead_letters,
         metrics,
-        ground.results,
+        ground.extracts,
         ground.requests,
     )
     host = _host(document, settings.role, model, writer, metrics)
     if settings.role != "route":  # whose records are requests; the decision is another worker's
         host.tracing = open_tracing(document.pipeline, os.environ)
     try:
-        host.keep_tables_fresh(link.say)
+        host.follow_tables(link.say, lambda: link.stopping)
         pace = replace(
             PACES[document.profile],
             in_flight=document.limits.in_flight,
@@ -115,13 +124,17 @@ def _serve(
             until_idle=settings.until_idle if alone else None,
         )
         consumer = _consumer(document, settings, client, number, trouble)
+        state = None if model else _state(document, ground, settings, host, writer, link, metrics)
+        if state is not None and len(taken) > 1:
+            # Partitions of one number have one state, so one worker has them in every topic.
+            consumer["partition.assignment.strategy"] = "range"
         headers = headers_for(document.write.headers)
         if host.tracing is not None:
             headers = host.tracing.around(headers)
         overload = None
         if (most := document.limits.max_lag) is not None:
             overload = Overload(most, host, link.say, metrics, decides=not model)
-        Worker(
+        worker = (ExactlyOnce if exactly_once else Worker)(
             host,
             writer,
             taken,
@@ -133,7 +146,12 @@ def _serve(
             count=host.count_requests,
             overload=overload,
             versions=versions,
-        ).run()
+            owns=host.own,
+            state=state,
+        )
+        if isinstance(worker, ExactlyOnce) and isinstance(host, Router):
+            host.asks = worker.transactions
+        worker.run()
     finally:
         host.close()
         if host.tracing is not None:
@@ -146,6 +164,39 @@ def _host(document: Document, role: str, model: str, writer: Writer, metrics: Me
     if role == "route":
         return Router.onto(writer, document, metrics)
     return Dispatcher.of(model, document, metrics) if model else Host.open(document, metrics)
+
+
+def _state(
+    document: Document,
+    ground: Ground,
+    settings: Settings,
+    host: Host,
+    writer: Writer,
+    link: Link,
+    metrics: Metrics,
+) -> StateKeeper | None:
+    """What the worker remembers; None where the policy has no store."""
+    stores = host.policy.stores
+    if not stores:
+        return None
+    writer.changelogs = {spec.name: changelog(document, spec.name) for spec in stores}
+    prepare_changelogs(document, writer.changelogs.values(), ground.partitions, link.say)
+    host.state = StateKeeper(
+        stores,
+        writer.changelogs,
+        ground.partitions,
+        document.kafka,
+        backing_in(settings.state_dir, document.pipeline),
+        link.say,
+        metrics,
+    )
+    return host.state
+
+
+def transactional_id(document: Document, settings: Settings, number: int) -> str:
+    """The name by which the cluster knows a worker's transactions, the same after a restart."""
+    role = settings.model(number) or ("" if settings.role == "all" else settings.role)
+    return "-".join(filter(None, (document.pipeline, settings.instance, role, str(number))))
 
 
 def _consumer(

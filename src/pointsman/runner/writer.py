@@ -12,10 +12,11 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from pointsman.base.errors import EnvironmentFault
 from pointsman.base.records import DeadLetter
 from pointsman.bus.faults import fault
+from pointsman.runner.changes import Changes
+from pointsman.runner.extracts import Extract
 from pointsman.runner.letters import kafka_headers
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
-from pointsman.runner.results import result_of
 
 __all__ = ["Target", "Writer"]
 
@@ -36,6 +37,7 @@ class Writer:
 
     Attributes:
         bytes: Bytes handed over since everything was acknowledged last.
+        changelogs: Where changes of state go, by store.
     """
 
     def __init__(
@@ -44,12 +46,12 @@ class Writer:
         decisions: Target,
         dead_letters: Target,
         metrics: Metrics,
-        results: Target | None = None,
+        extracts: Sequence[Extract] = (),
         requests: Mapping[str, Target] | None = None,
     ) -> None:
         """Args:
         config: Properties of the client, as `bus.client.client_config` makes them.
-        results: Where results go by themselves; None: nowhere.
+        extracts: What else is written of each decision record.
         requests: Where a router's requests go, by the first model of their plan.
         """
         self._most_records = int(config["queue.buffering.max.messages"])
@@ -61,10 +63,10 @@ class Writer:
         self._address = config["bootstrap.servers"]
         self._decisions = decisions
         self._dead_letters = dead_letters
-        self._results = results
+        self._extracts = extracts
         self._requests = requests or {}
-        most = [target.largest for target in (decisions, results) if target is not None]
-        self._largest = min(most)
+        self.changelogs: Mapping[str, str] = {}
+        self._largest = min([decisions.largest, *(extract.largest for extract in extracts)])
         self._metrics = metrics
         self._failure: tuple[KafkaError, str] | None = None
         self.bytes = 0
@@ -95,10 +97,10 @@ class Writer:
         elif values:
             self._produce_batch(self._decisions.topic, keys, values, written)
         self.bytes += written
-        if self._results is not None and values:
-            results = [result_of(value) for value in values]
-            size = sum(map(len, results))
-            self._produce_batch(self._results.topic, keys, results, size)
+        for extract in self._extracts if values else ():
+            made = list(map(extract.make, keys, values))
+            size = sum(map(len, made))
+            self._produce_batch(extract.topic, keys, made, size)
             self.bytes += size
         self._metrics.count("pointsman_decisions_total", len(values))
         self._metrics.count("pointsman_decision_bytes_total", written)
@@ -118,7 +120,7 @@ class Writer:
             EnvironmentFault: Kafka does not take them.
         """
         target = self._requests[model]
-        refused = _too_large(keys, values, target.largest)
+        refused = self.too_large(model, keys, values)
         left = [n for n in range(len(values)) if n not in refused] if refused else range(len(values))
         size = sum(len(values[n]) for n in left)
         if headers:
@@ -135,6 +137,24 @@ class Writer:
         self.bytes += size
         self._metrics.count("pointsman_requests_total", len(left), model)
         return refused
+
+    def too_large(self, model: str, keys: Sequence[Key], values: Sequence[bytes]) -> list[int]:
+        """The places of requests that are larger than the topic of `model` takes."""
+        return _too_large(keys, values, self._requests[model].largest)
+
+    def keep(self, changes: Changes) -> None:
+        """Hands changes of state over, each to the partition of the source whose state it is.
+
+        Raises:
+            EnvironmentFault: Kafka does not take them.
+        """
+        for number, store, found in changes:
+            keys, values = zip(*found, strict=True)
+            size = sum(map(len, keys)) + sum(map(len, filter(None, values)))
+            self._produce_batch(self.changelogs[store], keys, values, size, [number] * len(keys))
+            self.bytes += size
+            self._metrics.count("pointsman_state_records_total", len(keys))
+            self._metrics.count("pointsman_state_bytes_total", size)
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Hands dead letters over, each with its record as it came.
@@ -211,7 +231,7 @@ class Writer:
         self,
         topic: str,
         keys: Sequence[Key],
-        values: Sequence[bytes],
+        values: Sequence[bytes | None],
         size: int,
         partitions: Sequence[int] | None = None,
     ) -> None:

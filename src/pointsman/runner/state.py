@@ -1,0 +1,278 @@
+"""What a worker remembers of its partitions: restored when they come, let go when they go.
+
+assigned    the partition waits until its state is restored
+committed   changes are taken over for good
+aborted     changes are dropped, and live objects with them
+gone        memory is freed; what is on disk stays for the next time
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import TopicPartition
+
+from pointsman.base.errors import EnvironmentFault, PointsmanError
+from pointsman.bus.read import Place
+from pointsman.runner.changes import Changes
+from pointsman.runner.logs import Say
+from pointsman.runner.metrics import Metrics
+from pointsman.runner.restore import Restore, limits
+from pointsman.state.base import Backing, Store, StoreSpec
+from pointsman.state.memory import Memory
+
+__all__ = ["StateKeeper", "backing_in", "widened"]
+
+Opening = Callable[[str, int], Backing]
+"""Opens the backing of a store and partition."""
+
+_TELL_SECONDS = 5.0
+_MARK_SECONDS = 10.0
+
+
+def backing_in(folder: Path | None, pipeline: str) -> Opening:
+    """Backings in memory, or on disk under `folder`."""
+    if folder is None:
+        return lambda _store, _number: Memory()
+    from pointsman.state.disk import Disk
+
+    return lambda store, number: Disk(folder / pipeline / store / str(number))
+
+
+class _Held:
+    """What is remembered of the source's partitions of one number.
+
+    Attributes:
+        places: Those of them that are this worker's.
+        backings: By store.
+        stores: By name; None while it is restored.
+    """
+
+    __slots__ = ("backings", "places", "stores")
+
+    def __init__(self) -> None:
+        self.places: set[Place] = set()
+        self.backings: dict[str, Backing] = {}
+        self.stores: dict[str, Store] | None = None
+
+
+class StateKeeper:
+    """The state of one worker's partitions; a partition of one number has the same state in all topics."""
+
+    def __init__(
+        self,
+        specs: Sequence[StoreSpec],
+        changelogs: Mapping[str, str],
+        partitions: int,
+        kafka: Mapping[str, Any],
+        opening: Opening,
+        say: Say,
+        metrics: Metrics,
+    ) -> None:
+        """Args:
+        specs: The stores of a partition.
+        changelogs: The topic of each store.
+        partitions: How many each changelog has.
+        opening: Where state is kept.
+        """
+        self._specs = specs
+        self._changelogs = changelogs
+        self._partitions = partitions
+        self._kafka = kafka
+        self._opening = opening
+        self._say = say
+        self._metrics = metrics
+        self._held: dict[int, _Held] = {}
+        self._restores: dict[Restore, dict[int, _Held]] = {}
+        self._tell_at = 0.0
+        self._mark_at = time.monotonic() + _MARK_SECONDS
+        self._marks: dict[Place, int] = {}
+
+    def of(self, topic: str, partition: int) -> Mapping[str, Store]:  # noqa: ARG002  all topics have one
+        """The stores of a partition by name."""
+        stores = self._held[partition].stores
+        assert stores is not None, "a partition waits until its state is there"
+        return stores
+
+    # Coming and going.
+
+    def take_on(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Partitions came; returns those that have to wait for their state.
+
+        Raises:
+            EnvironmentFault: A partition has no changelog, as the source has more than when that was made.
+        """
+        new = []
+        for place in places:
+            number = place.partition
+            if number >= self._partitions:
+                raise widened(place.topic, number + 1, self._partitions, self._changelogs.values())
+            if number not in self._held:
+                self._held[number] = _Held()
+                new.append(number)
+            self._held[number].places.add((place.topic, number))
+        if new:
+            opening = {
+                (topic, number): partial(self._opening, store, number)
+                for store, topic in self._changelogs.items()
+                for number in new
+            }
+            restore = Restore(self._kafka, new, opening, self._metrics)
+            self._restores[restore] = {number: self._held[number] for number in new}
+            self._tell_at = time.monotonic() + _TELL_SECONDS
+        return [place for place in places if self._held[place.partition].stores is None]
+
+    def turn(self, now: float) -> list[TopicPartition]:
+        """Looks after restoring; returns partitions whose state is there now.
+
+        Raises:
+            PointsmanError: State cannot be read.
+        """
+        if not self._restores:
+            return []
+        ready: list[TopicPartition] = []
+        for restore in list(self._restores):
+            if restore.done:
+                wanted = self._restores.pop(restore)
+                if restore.error is not None:
+                    raise restore.error
+                ready += self._restored(restore, wanted)
+        if self._restores and now >= self._tell_at:
+            self._tell_at = now + _TELL_SECONDS
+            for restore in self._restores:
+                self._say(
+                    "state_restoring",
+                    partitions=list(restore.numbers),
+                    records=restore.records,
+                    total=restore.total,
+                    rate=round(restore.rate),
+                )
+        return ready
+
+    def give_up(self, places: Sequence[TopicPartition]) -> None:
+        """Partitions went."""
+        for place in places:
+            held = self._held.get(place.partition)
+            if held is None:
+                continue
+            held.places.discard((place.topic, place.partition))
+            if held.places:
+                continue
+            del self._held[place.partition]
+            for backing in held.backings.values():
+                backing.discard()
+                backing.close()
+        for restore, wanted in list(self._restores.items()):
+            if all(self._held.get(number) is not held for number, held in wanted.items()):
+                restore.cancel()
+                del self._restores[restore]
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        for restore in self._restores:
+            restore.cancel()
+        for held in self._held.values():
+            for backing in held.backings.values():
+                backing.close()
+        self._restores.clear()
+        self._held.clear()
+
+    # Committed or not.
+
+    def apply(self, changes: Changes) -> None:
+        """Changes were committed."""
+        for number, store, found in changes:
+            held = self._held.get(number)
+            if held is not None and store in held.backings:
+                held.backings[store].apply(found)
+
+    def discard(self) -> None:
+        """What is not committed never was."""
+        for held in self._held.values():
+            for backing in held.backings.values():
+                backing.discard()
+            for store in (held.stores or {}).values():
+                store.forget()
+
+    def measure(self) -> None:
+        """Finds up to where the changelogs are in the backings on disk, now and then.
+
+        May run in a thread. All that was committed is applied, and nothing else is committed until `marked`.
+        """
+        now = time.monotonic()
+        if now < self._mark_at:
+            return
+        self._mark_at = now + _MARK_SECONDS
+        places = [
+            (self._changelogs[store], number)
+            for number, held in list(self._held.items())
+            for store, backing in list(held.backings.items())
+            if held.stores is not None and hasattr(backing, "mark")
+        ]
+        if places:
+            with suppress(PointsmanError):  # the next time will do
+                _, self._marks = limits(self._kafka, places, stable=True)
+
+    def marked(self) -> None:
+        """Remembers beside the state what was measured."""
+        marks, self._marks = self._marks, {}
+        for (topic, number), offset in marks.items():
+            for store, backing in self._backings(number):
+                if self._changelogs[store] == topic and hasattr(backing, "mark"):
+                    backing.mark(offset)
+
+    # How much.
+
+    def count(self) -> None:
+        """Sets the gauges."""
+        for store in self._changelogs:
+            entries = sum(
+                len(held.backings[store]) for held in self._held.values() if held.stores is not None
+            )
+            self._metrics.set("pointsman_state_entries", entries, store)
+        left = sum(max(0, restore.total - restore.records) for restore in self._restores)
+        self._metrics.set("pointsman_restoring_records", left)
+        waiting = sum(len(h.places) for h in self._held.values() if h.stores is None)
+        self._metrics.set("pointsman_restoring_partitions", waiting)
+
+    def _restored(self, restore: Restore, wanted: Mapping[int, _Held]) -> list[TopicPartition]:
+        """Takes over what was restored of partitions that are still here."""
+        ready = []
+        for number, held in wanted.items():
+            backings = {store: restore.backings[topic, number] for store, topic in self._changelogs.items()}
+            if self._held.get(number) is not held:  # it went meanwhile, and may have come again
+                for backing in backings.values():
+                    backing.close()
+                continue
+            held.backings = backings
+            held.stores = {spec.name: spec.make(backings[spec.name]) for spec in self._specs}
+            ready += [TopicPartition(*place) for place in held.places]
+        seconds = time.monotonic() - restore.began
+        self._metrics.observe("pointsman_restore_seconds", seconds)
+        self._say(
+            "state_restored",
+            partitions=list(restore.numbers),
+            records=restore.records,
+            rate=round(restore.rate),
+            seconds=round(seconds, 3),
+        )
+        return ready
+
+    def _backings(self, number: int) -> list[tuple[str, Backing]]:
+        held = self._held.get(number)
+        return [] if held is None else list(held.backings.items())
+
+
+def widened(what: str, partitions: int, known: int, changelogs: Any) -> EnvironmentFault:
+    """The source has another number of partitions than the changelogs of its state."""
+    topics = ", ".join(sorted(changelogs))
+    return EnvironmentFault(
+        f"{what} has {partitions} partitions and the state of this pipeline {known}: keys have moved between "
+        f"partitions, and what is remembered of them has not. Stop the pipeline, then either delete {topics} and "
+        "run with --from earliest to remember anew, or give it another name under pipeline:"
+    )

@@ -1,0 +1,233 @@
+"""A backing on disk: RocksDB under the worker's state folder, so that memory is bounded and a restart is short.
+
+The folder is a copy. It holds only what was committed, and up to which offset of the changelog; what came after
+is read from there. A folder that cannot be used is made anew from the changelog.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pointsman.base.errors import EnvironmentFault, MissingExtra, StateError
+from pointsman.state.base import Change, joined, parted
+
+__all__ = ["Disk"]
+
+T = TypeVar("T")
+
+_MARK: Final = b"\0"
+"""Where the changelog's offset stands; a record's key has three bytes at least."""
+
+_SLOT_BYTES: Final = 3
+_STALE_MS: Final = 20 * 3_600_000
+"""A copy that is older is not used: deletes that it missed may be gone from the changelog (after 24 hours)."""
+
+_BUFFER: Final = 8 << 20
+_OPEN_FILES: Final = 64
+_TRIES: Final = 8
+
+
+class Disk:
+    """Keeps the records of one store of one partition in RocksDB; see `Backing`.
+
+    Attributes:
+        folder: Where it is.
+        offset: The changelog's offset up to which it is complete; None: it is empty.
+    """
+
+    def __init__(self, folder: Path, now_ms: int | None = None) -> None:
+        """Opens the folder, or makes it.
+
+        While another worker on this machine still has it, which was shut out and does not know yet, a folder
+        beside it is taken.
+
+        Args:
+            now_ms: The time now, milliseconds since 1970; left out: the clock's.
+
+        Raises:
+            MissingExtra: RocksDB is not installed.
+            EnvironmentFault: The folder cannot be written.
+        """
+        self._staged: dict[str, dict[int, bytes | None]] = {}
+        self._now_ms = now_ms
+        self.folder, self._db = self._open(folder)
+        mark = self._guarded(lambda: self._db.get(_MARK))
+        self.offset: int | None = None
+        if mark is not None:
+            offset, at_ms = map(int, mark.split(b" "))
+            if 0 <= self._now() - at_ms < _STALE_MS:
+                self.offset = offset
+        if self.offset is None and self._any():
+            self.reset()
+
+    def read(self, key: str) -> list[tuple[int, bytes]]:
+        """All slots of a key with their values, by slot; staged ones stand over committed ones."""
+        prefix = joined(key, 0)[:-2]
+        found: dict[int, bytes] = {}
+        walk = self._db.iter()
+        walk.seek(prefix)
+        while walk.valid():
+            name: bytes = walk.key()
+            if not name.startswith(prefix):
+                break
+            if len(name) == len(prefix) + 2:  # else it is of a longer key that goes on with NUL
+                found[int.from_bytes(name[-2:], "big")] = walk.value()
+            walk.next()
+        for slot, value in self._staged.get(key, {}).items():
+            if value is None:
+                found.pop(slot, None)
+            else:
+                found[slot] = value
+        return sorted(found.items())
+
+    def stage(self, changes: Sequence[Change]) -> None:
+        """Takes changes that are not committed yet; they stay in memory."""
+        for name, value in changes:
+            key, slot = parted(name)
+            self._staged.setdefault(key, {})[slot] = value
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Takes over changes that were staged and are now committed."""
+        self.load(changes)
+        for name, value in changes:
+            key, slot = parted(name)
+            slots = self._staged.get(key)
+            if slots is not None and slot in slots and slots[slot] is value:
+                del slots[slot]
+                if not slots:
+                    del self._staged[key]
+
+    def discard(self) -> None:
+        """Drops everything staged."""
+        self._staged.clear()
+
+    def load(self, changes: Sequence[Change]) -> None:
+        """Takes committed changes as the changelog has them."""
+        from rocksdict import WriteBatch
+
+        batch = WriteBatch(raw_mode=True)
+        for name, value in changes:
+            if value is None:
+                batch.delete(name)
+            else:
+                batch.put(name, value)
+        self._guarded(lambda: self._db.write(batch))
+
+    def mark(self, offset: int) -> None:
+        """It is complete up to an offset of the changelog."""
+        self._guarded(lambda: self._db.put(_MARK, b"%d %d" % (offset, self._now())))
+        self.offset = offset
+
+    def reset(self) -> None:
+        """Forgets everything: it is read from the changelog anew."""
+        self._db.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder, self._db = self._open(self.folder)
+        self._staged.clear()
+        self.offset = None
+
+    def keys(self) -> Iterator[str]:
+        """Every key that has a value, each once."""
+        last: str | None = None
+        walk = self._db.iter()
+        walk.seek_to_first()
+        while walk.valid():
+            name: bytes = walk.key()
+            if len(name) >= _SLOT_BYTES:
+                key, _ = parted(name)
+                if key != last and (key not in self._staged or self.read(key)):
+                    yield key
+                last = key
+            walk.next()
+        for key, slots in list(self._staged.items()):
+            if any(value is not None for value in slots.values()) and not self._has(key):
+                yield key
+
+    def __len__(self) -> int:
+        """How many records there are, about."""
+        known: Any = self._db.property_int_value("rocksdb.estimate-num-keys")
+        return int(known or 0) + sum(map(len, self._staged.values()))
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        with suppress(Exception):  # what is not in the folder is in the changelog
+            self._db.close()
+
+    def _has(self, key: str) -> bool:
+        """Whether something is committed of a key."""
+        staged = self._staged.pop(key, None)
+        try:
+            return bool(self.read(key))
+        finally:
+            if staged is not None:
+                self._staged[key] = staged
+
+    def _any(self) -> bool:
+        walk = self._db.iter()
+        walk.seek_to_first()
+        found: bool = walk.valid()
+        return found
+
+    def _now(self) -> int:
+        return time.time_ns() // 1_000_000 if self._now_ms is None else self._now_ms
+
+    def _open(self, folder: Path) -> tuple[Path, Any]:
+        try:
+            from rocksdict import Rdict
+        except ImportError:
+            raise MissingExtra("--state-dir", "rocksdb") from None
+        places = [folder, *(folder.with_name(f"{folder.name}.{n}") for n in range(1, _TRIES))]
+        for place in places:
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                return place, Rdict(str(place), _options())
+            except OSError as error:
+                raise EnvironmentFault(f"cannot keep state in {place}: {error.strerror}") from error
+            except Exception as error:  # rocksdict has no kinds of them
+                said = str(error)
+                if "LOCK" in said and place is not places[-1]:
+                    continue
+                if "Corruption" in said:
+                    shutil.rmtree(place, ignore_errors=True)
+                    with suppress(Exception):
+                        return place, Rdict(str(place), _options())
+                raise self._fault(place, error) from error
+        raise AssertionError("the last place is tried to its end")
+
+    def _guarded(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except Exception as error:  # as above
+            raise self._fault(self.folder, error) from error
+
+    def _fault(self, folder: Path, error: Exception) -> EnvironmentFault | StateError:
+        said = str(error)
+        if "No space left" in said:
+            return EnvironmentFault(
+                f"no space is left for state in {folder}: free some, or give --state-dir another disk, and start "
+                "again; nothing is lost, what is missing there is read from the changelog"
+            )
+        if "Permission denied" in said or "Read-only" in said:
+            return EnvironmentFault(
+                f"cannot write state in {folder} ({said}): give --state-dir a folder of yours"
+            )
+        return StateError(
+            f"the state in {folder} cannot be used ({said}): remove the folder and start again; it is read from "
+            "the changelog"
+        )
+
+
+def _options() -> Any:
+    from rocksdict import Options
+
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(_BUFFER)
+    options.set_max_open_files(_OPEN_FILES)
+    options.set_keep_log_file_num(1)
+    return options
