@@ -47,7 +47,7 @@ def built(component: Any, folder: Path) -> Any:
 
 
 def test_the_walk_misses_no_file() -> None:
-    """Every file of the room but its base, and the checks of `quality`, is a registered enricher of its name."""
+    """Every file of the room is a registered enricher of its name, but its base and `quality`'s checks."""
     files = {module.name for module in pkgutil.iter_modules(pointsman.enrich.__path__)}
     assert files - {"base", "checks"} == set(NAMES)
 

@@ -178,10 +178,17 @@ def _arguments(parts: Parts, n: int, enricher: Enricher) -> tuple[list[str], lis
     code = parts.code
     inlines = [code.inline(program, n) for program in enricher.inputs]
     settled = []
+    mistyped = getattr(enricher, "mistyped", False)
     for number, program in enumerate(optional_of(enricher)):
         text = code.inline(program, n).fast
         if not text.isidentifier():  # a name, or a constant, cannot fail
-            code.assign(f"o{n}_{number} = {{}}", program, [f"o{n}_{number} = MISSING"], computed=n)
+            failed = "MISSING"
+            local = (
+                code.slots.fields.get(next(iter(program.reads)).removeprefix("event.")) if mistyped else None
+            )
+            if local is not None and len(program.reads) == 1:
+                failed = f"{local} if {local}.__class__ is Mistyped else MISSING"
+            code.assign(f"o{n}_{number} = {{}}", program, [f"o{n}_{number} = {failed}"], computed=n)
             text = f"o{n}_{number}"
         settled.append(text)
     return [*(x.fast for x in inlines), *settled], [*(x.exact or x.fast for x in inlines), *settled]

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pointsman.base.errors import RecordError
-from pointsman.cel.values import MISSING, Timestamp
+from pointsman.cel.values import MISSING, Mistyped, Timestamp
 from pointsman.codec.cloudevents import MARK
 from pointsman.engine import support
 from pointsman.engine.decide import Kept
@@ -60,6 +60,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             **{name: getattr(support, name) for name in support.__all__},
             "HEAD": HEAD,
             "MISSING": MISSING,
+            "Mistyped": Mistyped,
             "RecordError": RecordError,
             "Kept": Kept,
             "Timestamp": Timestamp,

@@ -42,7 +42,8 @@ class Enricher(Protocol):
     The engine evaluates `inputs` for each event; where one has no value, the field is the default. An
     enricher may have `optional`, further expressions: where one of those has no value, MISSING is handed on.
     One with `aged = True` is handed the event's age before them: how many milliseconds it is older than its
-    record, at least 0.
+    record, at least 0. One with `mistyped = True` is handed a field of another type than declared as a
+    Mistyped, not as MISSING.
     """
 
     name: ClassVar[str]

@@ -119,6 +119,7 @@ class Quality:
     name: ClassVar[str] = "quality"
     result: str = "map"
     aged: ClassVar[bool] = True
+    mistyped: ClassVar[bool] = True
 
     @dataclass(frozen=True, slots=True)
     class Config:
