@@ -117,8 +117,8 @@ DOCUMENT: Final[dict[str, Code]] = {
         "The key, component or word belongs to the document, but this version of Pointsman does not have "
         "it yet.",
         "Remove it, or use a version that has it.",
-        "delivery: exactly_once",
-        "delivery: at_least_once",
+        "routes: [{name: all, use: {shadow: {serve: baseline}}}]",
+        "routes: [{name: all, use: baseline}]",
     ),
     "E207": Code(
         "a name with signs it may not have",

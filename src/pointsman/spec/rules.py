@@ -11,7 +11,8 @@ from typing import Any
 from pointsman.base.config import TopicName
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
-from pointsman.spec.document import Document, ModelSpec
+from pointsman.enrich.base import enrichers
+from pointsman.spec.document import Document, Enrich, ModelSpec
 from pointsman.spec.expressions import ROOTS
 from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Write
 from pointsman.spec.node import Node
@@ -19,6 +20,7 @@ from pointsman.spec.place import Place
 from pointsman.spec.read import Reader, declared, did_you_mean
 
 __all__ = [
+    "delivery",
     "identifier",
     "model_topics",
     "names_apart",
@@ -224,6 +226,12 @@ def _declared_field(reader: Reader, node: Node, name: str, source: Source) -> No
         otherwise = "a field that only some events have may stay; else correct the name"
         message = f"'{name}' is not a declared field"
         reader.tell(node, "W229", message, did_you_mean(name, source.fields, otherwise), "warning")
+
+
+def delivery(source: Source, enrich: Sequence[Enrich]) -> str:
+    """How sure writing is where the document does not say: a count that repeats events is no count."""
+    remembers = any(hasattr(enrichers.get(spec.enricher), "recall") for spec in enrich)
+    return "exactly_once" if remembers or source.dedupe is not None else "at_least_once"
 
 
 def unused(document: Document, members: Mapping[str, Node]) -> list[Finding]:

@@ -100,7 +100,7 @@ class Sections:
             limits=limits,
             write=write,
             profile=top["profile"],
-            delivery=top["delivery"],
+            delivery=top["delivery"] or rules.delivery(source, enrich),
             content_hash=document_hash(self.root, models, self.reader.folder),
             scope=scope,
             reply_scope=reply_scope,
