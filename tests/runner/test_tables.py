@@ -97,7 +97,7 @@ def row(key: str | bytes, value: Any, *more: int) -> tuple[Any, ...]:
 
 
 def test_a_topic_is_read_to_its_end_before_the_first_event(broker: Kafka, open_with: Open) -> None:
-    """All rows are there at once: the last of a key, deleted ones not, what is no row counted and said once."""
+    """The last row of each key is there, deleted ones are not; what is no row is counted, and said once."""
     topic = broker.create_topic(unique("customers"), 3, COMPACTED)
     rows = [row(f"U{n}", {"segment": f"old{n}"}) for n in range(2000)]
     rows += [row(f"U{n}", {"segment": f"s{n}"}) for n in range(2000)]
@@ -332,7 +332,7 @@ def test_what_a_function_gives_wrong_is_absent(
 
 
 def test_a_run_reads_its_tables_first_and_writes_enriched_events(pipeline: Pipeline) -> None:
-    """The first decision sees the whole topic; `write.enriched` gets what models get, one for each decision."""
+    """The first decision sees the whole topic; `write.enriched` gets what models get, for each decision."""
     topic = pipeline.kafka.create_topic(unique("c"), 2, COMPACTED)
     pipeline.kafka.produce(topic, [row(f"k{n}", {"tier": n % 3}) for n in range(20)])
     pipeline.document["tables"] = {"c": {"topic": topic, "scope": "global"}}

@@ -151,7 +151,7 @@ class Workbench:
         if choose not in self._policies:
             versions = {name: model.version for name, model in self._models.items()}
             wrap = picking(choose) if choose else _as_it_is
-            self._policies[choose] = build(self._document, versions, self._conditions, wrap)
+            self._policies[choose] = build(self._document, versions, self._conditions, wrap=wrap)
             self._tables.serve(self._policies[choose])
         return self._policies[choose]
 
