@@ -59,6 +59,7 @@ class FakeDecided:
         self.values: list[bytes | None] = []
         self.dead: list[tuple[int, DeadLetter]] = []
         self.calls: list[FakeCall] = []
+        self.changes: dict[Any, Any] = {}
 
     def due(self, _: Any) -> float:
         return inf

@@ -72,6 +72,13 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME", help="A model to dispatch to; may be given several times."),
     ] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what is remembered of events on disk there, and not in memory alone.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decides events: enriches them, picks a model for each, calls it, writes the decision.
@@ -87,6 +94,8 @@ def run(
 
       pointsman run --from 2026-01-31T12:00:00Z --until-idle 5
 
+      pointsman run --instance blue --state-dir /var/lib/pointsman
+
       pointsman run --role dispatch --model fraud-model-v2 --workers 2
 
       pointsman run --events events.jsonl > decisions.jsonl
@@ -98,7 +107,12 @@ def run(
     if events is not None:
         split = None if role is Role.all else role
         _refuse_with_events(
-            begin=begin, until_idle=until_idle, metrics_port=metrics_port, workers=workers, role=split
+            begin=begin,
+            until_idle=until_idle,
+            metrics_port=metrics_port,
+            workers=workers,
+            role=split,
+            state_dir=state_dir,
         )
         _run_file(path, overlay, events, max_events)
         return
@@ -119,6 +133,7 @@ def run(
         as_json=as_json,
         role=role.value,
         models=models,
+        state_dir=None if state_dir is None else state_dir.absolute(),
     )
     calm_collector()
     # A dumb terminal cannot draw a line anew.

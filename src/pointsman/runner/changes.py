@@ -21,7 +21,7 @@ def changes_of(decided: Decided) -> Changes:
     """What a batch changed."""
     return [
         (number, name, found)
-        for (_, number), stores in getattr(decided, "changes", {}).items()
+        for (_, number), stores in decided.changes.items()
         for name, found in stores
     ]
 

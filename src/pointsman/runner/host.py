@@ -27,6 +27,7 @@ from pointsman.runner.tables import Tables
 from pointsman.runner.telemetry import take_over
 from pointsman.runner.tracing import Tracing
 from pointsman.spec.document import Document
+from pointsman.state.base import State
 
 if TYPE_CHECKING:
     from pointsman.model.caller import Caller
@@ -47,6 +48,7 @@ class Host:
         metrics: What is counted.
         overload: Whether the model of `limits.max_lag` answers, whatever is picked.
         tracing: Makes spans of decisions; None where nobody asked.
+        state: What is remembered of each partition; needed where the policy has stores.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Host:
         self._tables = tables
         self.overload = False
         self.tracing: Tracing | None = None
+        self.state: State | None = None
 
     @classmethod
     def open(
@@ -142,7 +145,7 @@ class Host:
         if self.policy.decoder.prepare is not None:
             self.policy.decoder.prepare(batch.values)
         with self._tables.batch(batch) as rows:
-            decided = decide(batch, rows, self.policy, overload=self.overload)
+            decided = decide(batch, rows, self.policy, self.state, overload=self.overload)
         count = self.metrics.count
         count("pointsman_batches_total")
         count("pointsman_events_total", len(batch))

@@ -209,7 +209,7 @@ class Slices(Flow):
             piece.left += i in unanswered
             flight.slices[i] = piece
         flight.letters = dict(decided.dead)
-        for place, changes in getattr(decided, "changes", {}).items():
+        for place, changes in decided.changes.items():
             pieces[place].changes = [(place[1], name, found) for name, found in changes]
         free = []
         for piece in pieces.values():

@@ -50,7 +50,7 @@ class _Held:
     Attributes:
         places: Those of them that are this worker's.
         backings: By store.
-        stores: By name; None while it is restored.
+        stores: By field; None while it is restored.
     """
 
     __slots__ = ("backings", "places", "stores")
@@ -94,7 +94,7 @@ class StateKeeper:
         self._marks: dict[Place, int] = {}
 
     def of(self, topic: str, partition: int) -> Mapping[str, Store]:  # noqa: ARG002  all topics have one
-        """The stores of a partition by name."""
+        """The stores of a partition by field."""
         stores = self._held[partition].stores
         assert stores is not None, "a partition waits until its state is there"
         return stores
@@ -250,7 +250,7 @@ class StateKeeper:
                     backing.close()
                 continue
             held.backings = backings
-            held.stores = {spec.name: spec.make(backings[spec.name]) for spec in self._specs}
+            held.stores = {spec.field: spec.make(backings[spec.name]) for spec in self._specs}
             ready += [TopicPartition(*place) for place in held.places]
         seconds = time.monotonic() - restore.began
         self._metrics.observe("pointsman_restore_seconds", seconds)

@@ -181,7 +181,7 @@ def _state(
         return None
     writer.changelogs = {spec.name: changelog(document, spec.name) for spec in stores}
     prepare_changelogs(document, writer.changelogs.values(), ground.partitions, link.say)
-    host.state = StateKeeper(
+    state = StateKeeper(
         stores,
         writer.changelogs,
         ground.partitions,
@@ -190,7 +190,8 @@ def _state(
         link.say,
         metrics,
     )
-    return host.state
+    host.state = state
+    return state
 
 
 def transactional_id(document: Document, settings: Settings, number: int) -> str:
