@@ -29,6 +29,7 @@ from pointsman.model.caller import Caller
 from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
+from pointsman.runner.fields import asked_models, field_functions, open_fields
 from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.runner.tables import Tables
 from pointsman.spec.document import Document
@@ -114,6 +115,8 @@ class Workbench:
                     self._conditions[route.python] = load_condition(route.python, document.folder)
                 except Misfit as misfit:
                     findings.append(self._finding(("routes", number, "when"), misfit))
+        fields, spans, found = open_fields(document)
+        findings += found
         if findings:
             raise SpecError(findings)
         self._remotes.open()
@@ -130,6 +133,9 @@ class Workbench:
                 self._broken[name] = SpecError([self._finding(("models", name), misfit)])
             except MissingExtra as missing:
                 self._broken[name] = missing
+        asked = {name: model for name, model in self._models.items() if name in asked_models(document)}
+        spans |= {name: document.models[name].common.timeout for name in asked}
+        self._pools[""] = Pool({**fields, **asked}, spans, document.limits.in_flight, self._clock)
 
     def _read_topics(self) -> None:
         """Reads the topics of tables as they are now; without a broker the rows are those of no record."""
@@ -151,7 +157,10 @@ class Workbench:
         if choose not in self._policies:
             versions = {name: model.version for name, model in self._models.items()}
             wrap = picking(choose) if choose else _as_it_is
-            self._policies[choose] = build(self._document, versions, self._conditions, wrap=wrap)
+            for name in asked_models(self._document) & self._broken.keys():
+                raise self._broken[name]
+            functions = field_functions(self._document, self._pools[""])
+            self._policies[choose] = build(self._document, versions, self._conditions, functions, wrap)
             self._tables.serve(self._policies[choose])
         return self._policies[choose]
 

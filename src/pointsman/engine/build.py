@@ -16,7 +16,8 @@ from pointsman.engine.parts import Parts
 from pointsman.engine.policy import Constant, Groups, Instead, ModelPlan, Policy, RoutePlan, encode
 from pointsman.engine.project import hider, projector
 from pointsman.enrich.base import Enricher, Remembers, enrichers, optional_of
-from pointsman.spec.document import Document, ModelSpec, Route
+from pointsman.enrich.model import ModelField
+from pointsman.spec.document import Document, Enrich, ModelSpec, Route
 from pointsman.state.base import StoreSpec
 from pointsman.strategy.base import Strategy, strategies
 
@@ -52,9 +53,7 @@ def build(
     versions, conditions = versions or {}, conditions or {}
     models = tuple(_model(n, spec, versions.get(spec.name)) for n, spec in enumerate(doc.models.values()))
     routes = tuple(_route(n, route, conditions, wrap) for n, route in enumerate(doc.routes))
-    made: list[tuple[str, Enricher]] = [
-        (spec.field, enrichers.get(spec.enricher).from_config(spec.config)) for spec in doc.enrich
-    ]
+    made = [(spec.field, _enricher(doc, spec)) for spec in doc.enrich]
     groups = Groups(routes, models)
     tables = tuple(doc.tables)
     programs = list(_programs(doc, models, routes, [enricher for _, enricher in made]))
@@ -104,6 +103,24 @@ def build(
         time=doc.source.time,
         stores=tuple(_stores(made)),
     )
+
+
+def _enricher(doc: Document, spec: Enrich) -> Enricher:
+    """The enricher of a field; one that asks a model knows what that is given and what it answers."""
+    made: Any = enrichers.get(spec.enricher).from_config(spec.config)
+    if isinstance(made, ModelField):
+        common = doc.models[made.model].common
+        outputs = None if common.outputs is None else tuple(common.outputs.items())
+        mapped = _mapped(outputs)
+        if mapped is _by_context:
+            mapped = _of_reply(outputs or ())
+        return made.given(None if common.inputs is None else tuple(common.inputs.values()), mapped)
+    return made  # type: ignore[no-any-return]  # what the registry of enrichers makes
+
+
+def _of_reply(outputs: Sequence[tuple[str, Program]]) -> Callable[[Any], dict[str, Any]]:
+    """Outputs that read more than the reply: of a field they see the reply alone."""
+    return lambda reply: {name: program.evaluate({"reply": reply}) for name, program in outputs}
 
 
 def _stores(made: Iterable[tuple[str, Enricher]]) -> Iterable[StoreSpec]:

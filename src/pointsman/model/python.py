@@ -76,6 +76,11 @@ class PythonModel:
             version = None if found is None else str(found)
         return cls(hook, None if common.inputs is None else tuple(common.inputs), common.timeout, version)
 
+    @classmethod
+    def load(cls, python: str, folder: Path, timeout: float) -> PythonModel:
+        """Loads a function of enriched events; raises Misfit where it cannot be."""
+        return cls(load(python, folder), None, timeout)
+
     @staticmethod
     def example() -> str:
         """A valid model, as YAML."""

@@ -20,6 +20,7 @@ from pointsman.model.desk import Desk
 from pointsman.model.opening import open_models
 from pointsman.model.pool import Pool, Ticket
 from pointsman.model.ticket import RemoteTicket
+from pointsman.runner.fields import asked_models, field_functions, open_fields
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.remotes import Remotes, is_remote
@@ -103,11 +104,15 @@ class Host:
             if (python := route.python) is not None:
                 load = partial(load_condition, python, document.folder)
                 _gather(findings, document, ("routes", number, "when"), conditions, python, load)
+        fields, spans, found = open_fields(document)
+        findings += found
         if findings:
             raise SpecError(findings)
         called = document
         if answering is not None:
-            called = replace(document, models={name: document.models[name] for name in answering})
+            called = replace(
+                document, models={n: document.models[n] for n in {*answering, *asked_models(document)}}
+            )
         models = open_models(called, document.folder)
         remotes = Remotes(called)
         remotes.open()
@@ -117,12 +122,14 @@ class Host:
             raise missing
         versions = {name: model.version for name, model in models.items()}
         versions |= {name: model.version for name, model in remotes.opened.items()}
-        policy = build(document, versions, conditions, answers=answering is None or bool(answering))
         timeouts = {name: spec.common.timeout for name, spec in document.models.items()}
-        tables.serve(policy)
         limits = document.limits
         desk = Desk(clock.monotonic)
-        pool = Pool(models, timeouts, limits.in_flight, clock, limits.bytes, desk)
+        pool = Pool({**models, **fields}, {**timeouts, **spans}, limits.in_flight, clock, limits.bytes, desk)
+        functions = field_functions(document, pool)
+        answers = answering is None or bool(answering)
+        policy = build(document, versions, conditions, functions, answers=answers)
+        tables.serve(policy)
         caller = None
         if remotes.opened:
             from pointsman.model.caller import Caller  # with it comes asyncio, which only these need

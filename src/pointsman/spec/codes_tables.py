@@ -25,6 +25,12 @@ TABLES: Final = {
         "only while events are decided in order, such as a window.",
         "Make the key of fields of the event, expressions and other look-ups.",
     ),
+    "E242": Code(
+        "a field that asks a model which cannot be asked by then",
+        "Fields are added before routes are tried and models called: a field's model runs in this process, "
+        "and its inputs read the event and the fields before it.",
+        "Name a model of `python` or `onnx`, and put the fields that it needs before it.",
+    ),
     "E425": Code(
         "a table's topic that does not exist",
         "`check --live` did not find the topic that a table reads.",

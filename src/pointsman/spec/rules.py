@@ -12,6 +12,7 @@ from pointsman.base.config import TopicName
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
 from pointsman.enrich.base import enrichers
+from pointsman.model.base import models as registered
 from pointsman.spec.document import Document, Enrich, ModelSpec
 from pointsman.spec.expressions import ROOTS
 from pointsman.spec.keys import IDENTIFIER, RouteKeys, Source, Write
@@ -22,6 +23,7 @@ from pointsman.spec.read import Reader, declared, did_you_mean
 __all__ = [
     "delivery",
     "identifier",
+    "model_fields",
     "model_topics",
     "names_apart",
     "not_constant",
@@ -179,6 +181,33 @@ def model_topics(
             if isinstance(declaration.kind, TopicName) and topic in taken:
                 message = f"the model '{name}' uses '{topic}', {taken[topic]}"
                 reader.tell(where(name, key), "E213", message, "give it a topic of its own")
+
+
+def model_fields(
+    reader: Reader, members: Mapping[str, Node], enrich: Sequence[Enrich], models: Mapping[str, ModelSpec]
+) -> None:
+    """A field that asks a model asks one in this process, whose inputs are known by then."""
+    before: list[str] = []
+    for one in enrich:
+        spec = models.get(one.config.model) if one.enricher == "model" else None
+        if spec is not None:
+            node = members["enrich"].members[one.field].members["model"]
+            if hasattr(registered.get(spec.protocol), "request"):
+                message = f"the model '{spec.name}' is reached over a wire; fields are added before any call"
+                reader.tell(node, "E242", message, "name a model of 'python' or 'onnx', or make it a route's")
+            late = [name for name in _metadata_read(spec) if name not in before]
+            if late:
+                message = (
+                    f"the inputs of '{spec.name}' read '{late[0]}', which is not added before this field"
+                )
+                reader.tell(node, "E242", message, f"put '{late[0]}' before '{one.field}'")
+        before.append(one.field)
+
+
+def _metadata_read(spec: ModelSpec) -> list[str]:
+    """The metadata fields that a model's inputs read."""
+    paths = sorted(path for program in (spec.common.inputs or {}).values() for path in program.reads)
+    return [path.split(".")[1] for path in paths if path.startswith("metadata.")]
 
 
 def secret_properties(reader: Reader, node: Node) -> None:

@@ -76,6 +76,7 @@ class Sections:
         self.config("defaults", Common)
         endpoints = self.endpoints()
         models = self.models(endpoints)
+        rules.model_fields(reader, self.members, enrich, models)
         routes = self.routes()
         limits = self.limits()
         write = self.config("write", Write) or Write()
