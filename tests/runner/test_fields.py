@@ -81,7 +81,7 @@ def test_a_function_that_is_not_there_is_told_with_its_place(document):
     with pytest.raises(SpecError) as caught:
         Host.open(load(document))
     assert "p.yaml:5" in str(caught.value)
-    assert "locate" in str(caught.value)
+    assert "module 'hooks' has no 'lokate'" in str(caught.value)
 
 
 @pytest.mark.parametrize(

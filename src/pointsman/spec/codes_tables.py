@@ -30,6 +30,8 @@ TABLES: Final = {
         "Fields are added before routes are tried and models called: a field's model runs in this process, "
         "and its inputs read the event and the fields before it.",
         "Name a model of `python` or `onnx`, and put the fields that it needs before it.",
+        "models:\n  far: {http: 'http://localhost:9000/score'}\nenrich:\n  anomaly: {model: far}",
+        "enrich:\n  anomaly: {model: baseline}",
     ),
     "E425": Code(
         "a table's topic that does not exist",

@@ -272,6 +272,7 @@ def unused(document: Document, members: Mapping[str, Node]) -> list[Finding]:
     used |= {step for chain in chains for step in chain or () if isinstance(step, str)}
     if document.limits.max_lag is not None and document.limits.max_lag.then is not None:
         used.add(document.limits.max_lag.then)
+    used |= {one.config.model for one in document.enrich if one.enricher == "model"}
     for name in document.models:
         if name not in used:
             place = members["models"].keys[name].place
