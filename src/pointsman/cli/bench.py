@@ -76,6 +76,7 @@ def bench(
       pointsman bench payments.yaml --events sample.jsonl -n 1000000 --json
     """
     from pointsman.runner.host import Host
+    from pointsman.runner.logs import quiet
     from pointsman.spec import load
 
     document = load(existing(pipeline), overlay or ())
@@ -86,6 +87,7 @@ def bench(
         raise UsageError(f"{path} holds no events")
     host = Host.open(document)
     try:
+        host.follow_tables(quiet, everything=True)
         with _topic(document, wanted=produce) as send:
             stages = _measured(host, _batches(document, values, count), send)
     finally:

@@ -30,6 +30,7 @@ from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
 from pointsman.runner.fields import asked_models, field_functions, open_fields
+from pointsman.runner.logs import quiet
 from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.runner.tables import Tables
 from pointsman.spec.document import Document
@@ -144,7 +145,7 @@ class Workbench:
         self._topics_read = True
         try:
             connect(self._document.kafka, seconds=_CONNECT_SECONDS)
-            self._tables.follow(_quiet, everything=True)
+            self._tables.follow(quiet, everything=True)
         except EnvironmentFault as fault:
             warn(f"tables made of {', '.join(sorted(self._tables.topics))} have no rows: {fault}")
 
@@ -193,10 +194,6 @@ class Workbench:
             self._caller.wait(tickets, 1.0)
         replies = [reply for ticket in tickets for reply in ticket.replies]
         return replies, max((ticket.latency_ms for ticket in tickets), default=0.0)
-
-
-def _quiet(name: str, **fields: Any) -> None:
-    """Says nothing of how reading goes."""
 
 
 def _as_it_is(strategy: Strategy) -> Strategy:

@@ -17,6 +17,7 @@ from pointsman.base.records import Batch, DeadLetter
 from pointsman.runner.flow import Flow
 from pointsman.runner.host import Host
 from pointsman.runner.letters import as_json
+from pointsman.runner.logs import quiet
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
 from pointsman.runner.partitions import Partition
@@ -86,6 +87,7 @@ def run_file(
     clock = clock or SystemClock()
     host = Host.open(document, clock=clock)
     try:
+        host.follow_tables(quiet, everything=True)
         out = LinesOut(decisions or sys.stdout.buffer, dead_letters or sys.stderr.buffer, host.metrics)
         flow = Flow(host, out, patience=_PATIENCE_SECONDS)
         topic = document.source.topics[0]

@@ -263,17 +263,24 @@ class Host:
         """Reads tables again whose files changed; a batch sees each table wholly old or wholly new."""
         self._tables.refresh(say)
 
-    def follow_tables(self, say: Say, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Reads the topics of tables to their end, then keeps all tables fresh beside what else goes on.
+    def follow_tables(
+        self, say: Say, stopping: Callable[[], bool] = lambda: False, *, everything: bool = False
+    ) -> None:
+        """Reads the topics of tables to their end, and follows them beside what else goes on.
 
         Args:
             stopping: Asked now and then; once true, it returns early.
+            everything: Whether tables of scope partition are read whole too, for one who has no partitions.
 
         Raises:
             EnvironmentFault: Kafka does not answer or allow it.
             StateError: A table would be too large.
         """
-        self._tables.follow(say, stopping)
+        self._tables.follow(say, stopping, everything=everything)
+
+    def keep_tables_fresh(self, say: Say) -> None:
+        """Looks at the tables' files once a second from now on, beside what else goes on."""
+        self._tables.watch(say)
 
     def own(self, partitions: Collection[int]) -> None:
         """These are the source's partitions that the worker has now: tables of `scope: partition` follow."""

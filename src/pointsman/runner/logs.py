@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from pointsman.base.clock import Clock
 from pointsman.base.signals import LOGS
 
-__all__ = ["Say", "line", "to_stream"]
+__all__ = ["Say", "line", "quiet", "to_stream"]
 
 Say = Callable[..., None]
 """`say(name, **fields)`: writes one log line; the names and their fields are those of `base.signals.LOGS`."""
@@ -36,6 +36,10 @@ def _text(value: Any) -> str:
         value = round(value, 3)
     text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def quiet(name: str, **fields: Any) -> None:
+    """Says nothing; for one whose output is not log lines."""
 
 
 def to_stream(clock: Clock, *, as_json: bool, stream: TextIO | None = None) -> Say:

@@ -174,7 +174,7 @@ class Tables:
     def follow(
         self, say: Say, stopping: Callable[[], bool] = lambda: False, *, everything: bool = False
     ) -> None:
-        """Reads topics to their end as of now; then, beside what else goes on, keeps all tables fresh.
+        """Reads topics to their end as of now, and follows them beside what else goes on.
 
         Args:
             stopping: Asked now and then; once true, it returns early.
@@ -197,6 +197,9 @@ class Tables:
                 follower.start(stopping)
                 if tables is own:
                     self._by_partition = follower
+
+    def watch(self, say: Say) -> None:
+        """Looks at files once a second from now on, and tells what of functions should be known."""
         if self._files or self._functions:
             threading.Thread(target=self._watch, args=(say,), name="pointsman-tables", daemon=True).start()
 

@@ -117,6 +117,7 @@ def _serve(
         host.tracing = open_tracing(document.pipeline, os.environ)
     try:
         host.follow_tables(link.say, lambda: link.stopping)
+        host.keep_tables_fresh(link.say)
         pace = replace(
             PACES[document.profile],
             in_flight=document.limits.in_flight,

@@ -30,7 +30,7 @@ _WORDS = re.compile(r"\w[\w ,.-]*")
 """What looks like a text and not like an expression."""
 
 _RECORD = Scope(
-    {name: kind for name, kind in _ALWAYS.items() if name != "metadata"},
+    {name: kind for name, kind in _ALWAYS.items() if name not in ("metadata", "headers")},
     members={"event": {}},
     open="event",
     closed=frozenset(),
@@ -38,7 +38,11 @@ _RECORD = Scope(
 """What expressions over a record of another topic see; a bare name is a field of its value."""
 
 _DECISION = Scope(
-    {**_ALWAYS, "decision": "map", "result": "map"},
+    {
+        **{name: kind for name, kind in _ALWAYS.items() if name != "headers"},
+        "decision": "map",
+        "result": "map",
+    },
     members={name: {} for name in ("event", "metadata", "decision", "result")},
     closed=frozenset(),
 )
