@@ -9,7 +9,7 @@ from typing import Any
 from pointsman.base.config import Key, Text
 from pointsman.base.errors import Misfit
 from pointsman.base.registry import Registry
-from pointsman.enrich.base import enrichers
+from pointsman.enrich.base import Remembers, enrichers
 from pointsman.model.base import models
 from pointsman.spec.dispatch import Constant, ConstantKeys, EndpointKeys
 from pointsman.spec.document import EndpointSpec, Enrich, ModelSpec, Use, place_of
@@ -169,7 +169,7 @@ def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
     except Misfit as misfit:
         _tell(reader, node, misfit)
         return None
-    return Enrich(field, name, config, made.result)
+    return Enrich(field, name, config, made.result, isinstance(made, Remembers))
 
 
 def read_use(reader: Reader, route: str, node: Node) -> Use | None:

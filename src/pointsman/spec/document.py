@@ -19,12 +19,17 @@ __all__ = ["Document", "EndpointSpec", "Enrich", "ModelSpec", "Route", "Use", "p
 
 @dataclass(frozen=True, slots=True)
 class Enrich:
-    """One metadata field: the enricher's registered name, its own config and the type of what it adds."""
+    """One metadata field: the enricher's registered name, its own config and the type of what it adds.
+
+    Attributes:
+        remembers: Whether its value depends on earlier events: it has state.
+    """
 
     field: str
     enricher: str
     config: Any
     result: str = "dyn"
+    remembers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

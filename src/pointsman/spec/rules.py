@@ -11,7 +11,6 @@ from typing import Any
 from pointsman.base.config import TopicName
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
-from pointsman.enrich.base import enrichers
 from pointsman.model.base import models as registered
 from pointsman.spec.document import Document, Enrich, ModelSpec
 from pointsman.spec.expressions import ROOTS
@@ -259,8 +258,8 @@ def _declared_field(reader: Reader, node: Node, name: str, source: Source) -> No
 
 def delivery(source: Source, enrich: Sequence[Enrich]) -> str:
     """How sure writing is where the document does not say: a count that repeats events is no count."""
-    remembers = any(hasattr(enrichers.get(spec.enricher), "recall") for spec in enrich)
-    return "exactly_once" if remembers or source.dedupe is not None else "at_least_once"
+    remembers = any(spec.remembers for spec in enrich) or source.dedupe is not None
+    return "exactly_once" if remembers else "at_least_once"
 
 
 def unused(document: Document, members: Mapping[str, Node]) -> list[Finding]:
