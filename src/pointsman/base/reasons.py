@@ -29,6 +29,7 @@ DEAD_LETTER_REASONS: Final = {
 STATUSES: Final = {
     "ok": "the chosen model answered",
     "fallback": "another model, or a constant, answered in place of the chosen one",
+    "duplicate": "source.dedupe saw the event before, so no model was called",
     "dispatched": "the event was handed to a model that does not reply",
     "expired": "the deadline passed and there is no constant to fall back to; a dead letter keeps the event",
     "failed": "no model answered; a dead letter with the same id keeps the event",

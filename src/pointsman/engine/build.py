@@ -11,6 +11,7 @@ from pointsman.base.hashing import content_hash
 from pointsman.cel.program import Program
 from pointsman.codec.base import codecs
 from pointsman.engine.codegen import Code, Slots
+from pointsman.engine.dedupe import Dedupe
 from pointsman.engine.generate import generate
 from pointsman.engine.parts import Parts
 from pointsman.engine.policy import Constant, Groups, Instead, ModelPlan, Policy, RoutePlan, encode
@@ -56,6 +57,8 @@ def build(
     made = [(spec.field, _enricher(doc, spec)) for spec in doc.enrich]
     groups = Groups(routes, models)
     tables = tuple(doc.tables)
+    wanted = doc.source.dedupe
+    dedupe = None if wanted is None else Dedupe(wanted.key, round(wanted.within * 1000))
     programs = list(_programs(doc, models, routes, [enricher for _, enricher in made]))
     slots = Slots.of(programs, [name for name, _ in made], tables)
     codec = codecs.get(doc.source.format)
@@ -72,10 +75,11 @@ def build(
         tables=tables,
         decoder=decoder,
         max_bytes=doc.limits.bytes,
-        project=projector(doc.write.event, doc.write.redact, decoder) if answers else None,
+        project=projector(doc.write.event, doc.write.redact, decoder),
         code=Code(slots),
         answers=answers,
         functions=functions or {},
+        dedupe=dedupe,
         max_ahead=round(doc.source.max_ahead * 1000),
     )
     source, function = generate(parts)
@@ -90,6 +94,7 @@ def build(
         groups=tuple(groups),
         routes=routes,
         enrichers=tuple(made),
+        dedupe=dedupe,
         tables=tables,
         unmatched=doc.unmatched,
         headers=tuple(doc.write.headers),
@@ -101,7 +106,7 @@ def build(
         id=doc.source.id,
         key=doc.source.key,
         time=doc.source.time,
-        stores=tuple(_stores(made)),
+        stores=(*(() if dedupe is None else (dedupe.spec,)), *_stores(made)),
     )
 
 
@@ -204,6 +209,8 @@ def _programs(
 ) -> Iterable[Program]:
     """Every expression that is evaluated over an event."""
     yield from (p for p in (doc.source.id, doc.source.key, doc.source.time) if p is not None)
+    if doc.source.dedupe is not None:
+        yield doc.source.dedupe.key
     for enricher in made:
         yield from enricher.inputs
         yield from optional_of(enricher)

@@ -13,7 +13,7 @@ import msgspec
 from pointsman.base.errors import InvalidInput, RecordError
 from pointsman.base.records import Batch, DeadLetter
 from pointsman.cel.program import describe
-from pointsman.engine.policy import Lane, ModelPlan, Policy
+from pointsman.engine.policy import Lane, ModelPlan, Policy, encode
 from pointsman.engine.support import Errors, known, unpacked
 from pointsman.enrich.base import Remembers, Tables
 from pointsman.model.base import Row
@@ -183,12 +183,21 @@ class Decided:
             if self._state is None:
                 raise ValueError("a policy with stores needs state")
             stores = self._state.of(topic, partition)
-            found = self._recalled[topic, partition] = tuple(
+            functions: list[Callable[..., Any]] = [
                 enricher.recall(stores[field], self._tables)
                 for field, enricher in self._policy.enrichers
                 if isinstance(enricher, Remembers)
-            )
+            ]
+            if (dedupe := self._policy.dedupe) is not None:
+                functions.append(dedupe.recall(stores[dedupe.spec.field]))
+            found = self._recalled[topic, partition] = tuple(functions)
         return found
+
+    def repeated(self, index: int, head: bytes, lane: Lane) -> None:
+        """An event is a repeat: its decision is told, and no model called."""
+        model = lane.choice.model
+        self.values[index] = head + encode({"status": "duplicate", "model": model}) + b"}"
+        self.statuses[model, "duplicate"] += 1
 
     def drain(self) -> None:
         """Gathers what changed in the stores of the batch's partitions."""

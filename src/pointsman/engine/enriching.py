@@ -78,7 +78,7 @@ def bind_metadata(parts: Parts) -> None:
         elif isinstance(enricher, Batched):
             code.bind(f"ask{n}", enricher.asks(parts.functions[name]))
             code.write(f"kept{n}, waiting{n} = [], []")
-    if _remembering(parts):
+    if _remembering(parts) or parts.dedupe is not None:
         code.write("here = there = None", f"max_ahead = {parts.max_ahead}")
     if parts.watched:
         code.write("watch = out.watch")
@@ -90,12 +90,13 @@ def bind_metadata(parts: Parts) -> None:
 
 def write_memory(parts: Parts) -> None:
     """What stores the event's partition has, and whether the event changes them."""
-    write, remembering = parts.code.write, _remembering(parts)
+    write = parts.code.write
+    remembering = [f"enrich{n}" for n in _remembering(parts)] + ["repeats"][: parts.dedupe is not None]
     if not remembering:
         return
     with write.block("if partition != here or topic is not there:"):
         write("here, there = partition, topic")
-        write("".join(f"enrich{n}, " for n in remembering) + "= out.recall(topic, partition)")
+        write("".join(f"{name}, " for name in remembering) + "= out.recall(topic, partition)")
     write("counts = 1")
     with write.block("if (found := batch.headers[i]) and redriven(found):"):
         write("counts = 0")
@@ -103,6 +104,12 @@ def write_memory(parts: Parts) -> None:
         write("stamp = batch.timestamps[i]")
         with write.block("if when > (batch.now_ms if stamp == -1 else stamp) + max_ahead:"):
             write("counts = -1")
+    if parts.dedupe is not None:
+        parts.code.assign(
+            "repeat = repeats(when, counts, {})", parts.dedupe.key, ["repeat = False"], computed=0
+        )
+        with write.block("if repeat:"):
+            write("counts = 0")
 
 
 def write_fields(parts: Parts, segment: Segment) -> None:
@@ -214,6 +221,7 @@ def _kept(parts: Parts, n: int) -> str:
         "whole": slots.whole_event,
         "came": parts.decoder.open is not None,
         "counts": bool(_remembering(parts)),
+        "repeat": parts.dedupe is not None,
     }
     names += [name for name, there in others.items() if there]
     return ", ".join(dict.fromkeys(names))

@@ -235,13 +235,22 @@ def _record(parts: Parts) -> None:
         write("told = b'null' if key is None else encode(key.decode())")
     with write.block("except UnicodeDecodeError:"):
         write("told = json_key(key)")
+    spliced = f"raw[{parts.decoder.head}:]" if parts.decoder.head else "raw"
+    event = spliced if parts.decoder.verbatim else "encode(whole)"
     if parts.project is not None:
-        event = f"{code.bind('project', parts.project)}(raw)"
-    else:
-        spliced = f"raw[{parts.decoder.head}:]" if parts.decoder.head else "raw"
-        event = spliced if parts.decoder.verbatim else "encode(whole)"
+        shown = f"{code.bind('project', parts.project)}(raw)"
+        if parts.answers:
+            event = shown
+        elif parts.dedupe is not None:  # a request carries the event whole, a decision does not
+            event = f"({shown} if repeat else {event})"
     write(f"head = HEAD % (encode(ident), when, at, source, offset, told, {event}, meta, decision)")
-    _rows(parts)
+    if parts.dedupe is None:
+        _rows(parts)
+    else:
+        with write.block("if repeat:"):
+            write("out.repeated(i, head, lane)")
+        with write.block("else:"):
+            _rows(parts)
     write("took(lane)")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pointsman.cel.program import Program
 from pointsman.codec.base import EventDecoder
 from pointsman.engine.codegen import Code
+from pointsman.engine.dedupe import Dedupe
 from pointsman.engine.policy import Groups, Instead, Lanes, RoutePlan
 from pointsman.enrich.base import Binds, Enricher
 
@@ -24,7 +25,7 @@ class Parts:
         tables: The names of the tables, in order.
         decoder: Reads a value's used fields.
         max_bytes: The largest value that is taken.
-        project: What records carry of an event; None: the value as it came.
+        project: What decision records carry of an event; None: the value as it came.
         code: The function being written.
         answers: Whether models are called with what was decided; else their inputs are left out, and every
             event's lane is kept.
@@ -47,6 +48,7 @@ class Parts:
     code: Code
     answers: bool = True
     instead: Instead | None = None
+    dedupe: Dedupe | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     max_ahead: int = 3_600_000
 

@@ -11,6 +11,7 @@ import msgspec
 from pointsman.cel.program import Program
 from pointsman.cel.values import to_json
 from pointsman.codec.base import EventDecoder
+from pointsman.engine.dedupe import Dedupe
 from pointsman.enrich.base import Enricher
 from pointsman.state.base import StoreSpec
 from pointsman.strategy.base import Choice, Strategy
@@ -233,6 +234,7 @@ class Policy:
         overloaded: The same while the model of `limits.max_lag` answers; None where there is none.
         source: The generated Python, for people who debug it.
         enrichers: The metadata fields in order.
+        dedupe: Which events repeat others; None: nobody looks.
         headers: The headers of decision records, mostly none.
         hide: What dead letters keep of a value; None: all of it.
         stores: What every partition of the source needs for fields that remember.
@@ -244,6 +246,7 @@ class Policy:
     groups: tuple[Group, ...]
     routes: tuple[RoutePlan, ...]
     enrichers: tuple[tuple[str, Enricher], ...]
+    dedupe: Dedupe | None
     tables: tuple[str, ...]
     unmatched: str | None
     headers: tuple[str, ...]

@@ -158,6 +158,9 @@ class Host:
         count("pointsman_events_total", len(batch))
         for route, events in decided.routes.items():
             count("pointsman_route_events_total", events, route)
+        for (model, status), events in decided.statuses.items():
+            count("pointsman_model_results_total", events, model, status)
+        decided.statuses.clear()
         if decided.skipped:
             count("pointsman_skipped_total", decided.skipped)
         if decided.errors:

@@ -51,6 +51,7 @@ __all__ = [
     "MODEL_NAME",
     "Common",
     "Component",
+    "Dedupe",
     "Keys",
     "Limits",
     "PythonCondition",
@@ -74,6 +75,18 @@ class Component(Kind):
     """
 
     role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dedupe:
+    """Which events repeat others of their partition."""
+
+    key: Program = declare(
+        Expression(), "What repeats; an event for which it has no value repeats none.", example="txn_id"
+    )
+    within: float = declare(
+        Duration(), "How far the event times of a repeat and the first lie apart at most.", example="1h"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,13 @@ class Source:
         step=3,
         example='{url: "http://localhost:8081"}',
     )
-    dedupe: Any = declare(Anything(), "Drops repeats of a key within a duration.", default=None, step=3)
+    dedupe: Dedupe | None = declare(
+        Nested(Dedupe),
+        "Which events repeat others: they are decided, and no model is called for them.",
+        default=None,
+        step=3,
+        example="{key: txn_id, within: 1h}",
+    )
     max_ahead: float = declare(
         Duration(), "Events dated further ahead of their record do not advance time.", default=3600.0, step=3
     )
