@@ -283,7 +283,13 @@ def decide(
     Returns:
         What became of each event, with one call for each chosen model. An event ends in `values` (after
         `finish`), in `dead`, or is counted in `skipped`.
+
+    Raises:
+        StateError: A store failed; nothing of the batch may be written.
+        EnvironmentFault: It has no space left, or the like; the same.
     """
+    if state is None and policy.stores:
+        raise ValueError("a policy with stores needs state")
     out = Decided(batch, policy, state, tables)
     out.watch = watch
     (policy.overloaded if overload and policy.overloaded else policy.decide)(batch, out, tables)

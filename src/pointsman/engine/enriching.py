@@ -21,6 +21,7 @@ __all__ = [
     "absent",
     "bind_metadata",
     "head",
+    "remembers",
     "segments",
     "write_answer",
     "write_asked",
@@ -78,7 +79,7 @@ def bind_metadata(parts: Parts) -> None:
         elif isinstance(enricher, Batched):
             code.bind(f"ask{n}", enricher.asks(parts.functions[name]))
             code.write(f"kept{n}, waiting{n} = [], []")
-    if _remembering(parts) or parts.dedupe is not None:
+    if remembers(parts):
         code.write("here = there = None", f"max_ahead = {parts.max_ahead}")
     if parts.watched:
         code.write("watch = out.watch")
@@ -88,6 +89,11 @@ def bind_metadata(parts: Parts) -> None:
         code.bind("Metadata", msgspec.defstruct("Metadata", fields, gc=False, rename=names))
 
 
+def remembers(parts: Parts) -> bool:
+    """Whether the function uses stores, whose failures end the batch."""
+    return bool(_remembering(parts)) or parts.dedupe is not None
+
+
 def write_memory(parts: Parts) -> None:
     """What stores the event's partition has, and whether the event changes them."""
     write = parts.code.write
@@ -95,8 +101,8 @@ def write_memory(parts: Parts) -> None:
     if not remembering:
         return
     with write.block("if partition != here or topic is not there:"):
-        write("here, there = partition, topic")
         write("".join(f"{name}, " for name in remembering) + "= out.recall(topic, partition)")
+        write("here, there = partition, topic")
     write("counts = 1")
     with write.block("if (found := batch.headers[i]) and redriven(found):"):
         write("counts = 0")
@@ -106,7 +112,10 @@ def write_memory(parts: Parts) -> None:
             write("counts = -1")
     if parts.dedupe is not None:
         parts.code.assign(
-            "repeat = repeats(when, counts, {})", parts.dedupe.key, ["repeat = False"], computed=0
+            "repeat = repeats(when, counts, {})",
+            parts.dedupe.key,
+            ["if isinstance(x, BROKEN):", "    raise", "repeat = False"],
+            computed=0,
         )
         with write.block("if repeat:"):
             write("counts = 0")
@@ -204,10 +213,11 @@ def _arguments(parts: Parts, n: int, enricher: Enricher) -> tuple[list[str], lis
 def _failed(parts: Parts, n: int) -> list[str]:
     """The lines for a field that has no value because of the error `x`."""
     name, enricher = parts.enrichers[n]
+    broken = ["if isinstance(x, BROKEN):", "    raise"] if isinstance(enricher, Remembers) else []
     if enricher.default is MISSING:
-        return [f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
+        return [*broken, f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
     default = parts.code.bind(f"default{n}", enricher.default)
-    return [f"m{n} = {default}", f"out.defaulted[{'enrich.' + name!r}] += 1"]
+    return [*broken, f"m{n} = {default}", f"out.defaulted[{'enrich.' + name!r}] += 1"]
 
 
 def _kept(parts: Parts, n: int) -> str:

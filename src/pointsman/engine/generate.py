@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pointsman.base.errors import RecordError
+from pointsman.base.errors import EnvironmentFault, RecordError, StateError
 from pointsman.cel.values import MISSING, Mistyped, Timestamp
 from pointsman.codec.cloudevents import MARK
 from pointsman.engine import support
@@ -35,6 +35,7 @@ from pointsman.engine.enriching import (
     absent,
     bind_metadata,
     head,
+    remembers,
     segments,
     write_answer,
     write_asked,
@@ -61,6 +62,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             "HEAD": HEAD,
             "MISSING": MISSING,
             "Mistyped": Mistyped,
+            "BROKEN": (StateError, EnvironmentFault),
             "RecordError": RecordError,
             "Kept": Kept,
             "Timestamp": Timestamp,
@@ -105,6 +107,8 @@ def _loop(parts: Parts, segment: Segment) -> None:
         with write.block("except RecordError as x:"):
             write("out.reject(batch, i, x)")
         with write.block("except Exception as x:"):
+            if remembers(parts):
+                write("if isinstance(x, BROKEN):", "    raise")
             write("out.broke(batch, i, x)")
     if segment.asks is not None:
         write_asked(parts, segment.asks)

@@ -22,6 +22,7 @@ from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
 from pointsman.runner.partitions import Partition
 from pointsman.spec.document import Document
+from pointsman.state.memory import Stores
 
 __all__ = ["LinesOut", "run_file"]
 
@@ -89,6 +90,7 @@ def run_file(
     try:
         host.follow_tables(quiet, everything=True)
         out = LinesOut(decisions or sys.stdout.buffer, dead_letters or sys.stderr.buffer, host.metrics)
+        host.state = Stores(host.policy.stores)
         flow = Flow(host, out, patience=_PATIENCE_SECONDS)
         topic = document.source.topics[0]
         owned = {(topic, 0): Partition(topic, 0)}

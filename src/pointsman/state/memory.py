@@ -4,97 +4,118 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pointsman.state.base import Backing, Change, Store, StoreSpec, joined, parted
+from pointsman.state.base import Backing, Change, Store, StoreSpec
 
-__all__ = ["Memory", "Stores"]
+__all__ = ["Memory", "Settled", "Stores"]
 
 
 class Memory:
     """Keeps the records of one store of one partition.
 
-    What is committed stands by key and then by slot, so that reading a key costs nothing for the others; what
-    is not is an overlay of the same shape, in which None deletes.
+    Records stand by their own keys, so that a batch of changes is taken quickly, with an index of each key's
+    slots beside them. What is staged is another such dict, in which None deletes; it is indexed when somebody
+    reads.
     """
 
     def __init__(self) -> None:
-        self._base: dict[str, dict[int, bytes]] = {}
+        self._base: dict[bytes, bytes] = {}
+        self._slots: dict[bytes, bytes] = {}
         self._staged: dict[bytes, bytes | None] = {}
-        self._over: dict[str, set[int]] = {}
-        self._size = 0
+        self._over: dict[bytes, bytes] = {}
+        self._unindexed: list[Sequence[Change]] = []
 
     def read(self, key: str) -> list[tuple[int, bytes]]:
         """All slots of a key with their values, by slot; staged ones stand over committed ones."""
-        found: dict[int, bytes] = self._base.get(key, {})
-        staged = self._over.get(key)
-        if staged:
-            found = dict(found)
-            for slot in staged:
-                value = self._staged[joined(key, slot)]
-                if value is None:
-                    found.pop(slot, None)
-                else:
-                    found[slot] = value
+        name = key.encode("utf-8", "surrogatepass") + b"\0"
+        slots = self._slots.get(name, b"")
+        if self._staged:
+            self._index()
+            slots += self._over.get(name, b"")
+        found: dict[int, bytes] = {}
+        for at in range(0, len(slots), 2):
+            record = name + slots[at : at + 2]
+            value = self._staged[record] if record in self._staged else self._base.get(record)
+            if value is not None:
+                found[int.from_bytes(slots[at : at + 2], "big")] = value
         return sorted(found.items())
+
+    def _index(self) -> None:
+        """Notes the slots of what was staged."""
+        for changes in self._unindexed:
+            for record, _ in changes:
+                name, slot = record[:-2], record[-2:]
+                slots = self._over.get(name, b"")
+                if slot not in (slots[at : at + 2] for at in range(0, len(slots), 2)):
+                    self._over[name] = slots + slot
+        self._unindexed.clear()
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes that are not committed yet."""
-        for name, value in changes:
-            if name not in self._staged:
-                key, slot = parted(name)
-                self._over.setdefault(key, set()).add(slot)
-            self._staged[name] = value
+        if changes:
+            self._staged.update(changes)
+            self._unindexed.append(list(changes))
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Takes over changes that were staged and are now committed."""
         self.load(changes)
-        for name, value in changes:
-            if name in self._staged and self._staged[name] is value:
-                del self._staged[name]
-                key, slot = parted(name)
-                slots = self._over[key]
-                slots.discard(slot)
-                if not slots:
-                    del self._over[key]
+        staged = self._staged
+        for record, value in changes:
+            if record in staged and staged[record] is value:
+                del staged[record]
+        if not staged:
+            self.discard()
 
     def discard(self) -> None:
         """Drops everything staged."""
         self._staged.clear()
         self._over.clear()
+        self._unindexed.clear()
 
     def load(self, changes: Sequence[Change]) -> None:
         """Takes committed changes as the changelog has them."""
-        base, size = self._base, self._size
-        for name, value in changes:
-            key, slot = parted(name)
-            slots = base.get(key)
-            if value is not None:
-                if slots is None:
-                    base[key] = {slot: value}
-                    size += 1
-                else:
-                    size += slot not in slots
-                    slots[slot] = value
-            elif slots is not None and slots.pop(slot, None) is not None:
-                size -= 1
-                if not slots:
-                    del base[key]
-        self._size = size
+        base, slots = self._base, self._slots
+        for record, value in changes:
+            if value is None:
+                self._delete(record)
+            elif record in base:
+                base[record] = value
+            else:
+                base[record] = value
+                name = record[:-2]
+                slots[name] = slots.get(name, b"") + record[-2:]
+
+    def _delete(self, record: bytes) -> None:
+        if self._base.pop(record, None) is None:
+            return
+        name, slots = record[:-2], self._slots[record[:-2]]
+        left = b"".join(slot for at in range(0, len(slots), 2) if (slot := slots[at : at + 2]) != record[-2:])
+        if left:
+            self._slots[name] = left
+        else:
+            del self._slots[name]
 
     def keys(self) -> Iterator[str]:
         """Every key that has a value, each once."""
-        for key in list(self._base):
-            if key not in self._over or self.read(key):
-                yield key
-        for key in list(self._over):
-            if key not in self._base and self.read(key):
+        self._index()
+        for name in [*self._slots, *(name for name in self._over if name not in self._slots)]:
+            key = name[:-1].decode("utf-8", "surrogatepass")
+            if name not in self._over or self.read(key):
                 yield key
 
     def __len__(self) -> int:
         """How many records are committed or staged."""
-        return self._size + len(self._staged)
+        return len(self._base) + len(self._staged)
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class Settled(Memory):
+    """Takes what is staged as committed, for those who never abort: a file of events, `explain`, tests."""
+
+    def stage(self, changes: Sequence[Change]) -> None:
+        """Takes changes for good."""
+        self.load(changes)
 
 
 class Stores:
@@ -105,10 +126,11 @@ class Stores:
     ) -> None:
         """Args:
         specs: What stores there are, as the policy says.
-        backing: Opens the backing of (topic, partition, store name); None: one in memory.
+        backing: Opens the backing of (topic, partition, store name); None: one in memory that takes
+            everything for good.
         """
         self._specs = specs
-        self._backing = backing or (lambda topic, partition, name: Memory())  # noqa: ARG005  one kind for all
+        self._backing = backing or (lambda topic, partition, name: Settled())  # noqa: ARG005  one kind for all
         self._made: dict[tuple[str, int], dict[str, Store]] = {}
 
     def of(self, topic: str, partition: int) -> Mapping[str, Store]:

@@ -1,0 +1,200 @@
+"""The store of a window: what is known of each key, over the sub-buckets that its backing holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from pointsman.cel.values import MISSING
+from pointsman.state.base import Backing, Change
+from pointsman.state.ddsketch import DDSketch
+from pointsman.state.hyperloglog import Distinct
+from pointsman.state.window import Window
+from pointsman.state.window_cells import cells_of
+from pointsman.state.window_code import functions
+
+__all__ = ["VERSION", "WindowStore"]
+
+VERSION: Final = 1
+"""The version of the records; every record says its own."""
+
+LIVE: Final = 100_000
+"""So many entries, used since the last so many, are kept as objects; and so many of those before."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class WindowStore:
+    """The sub-buckets of each key, those used lately as objects.
+
+    A record is `[version, number, newest, cell…]`, where `newest` is the time of the key's newest event when
+    it was written; that of a sketch is `[version, number, bytes]`. Sub-bucket k stands in slots
+    `k % ring * parts` and following: its cells first, then each sketch.
+    """
+
+    def __init__(self, window: Window, backing: Backing) -> None:
+        self._window = window
+        self._backing = backing
+        self._made = functions(window)
+        self._slots = [slot.to_bytes(2, "big") for slot in range(window.ring * window.parts)]
+        self._kinds = [
+            Distinct if cell.kind == "distinct" else DDSketch for cell in cells_of(window) if cell.sketch
+        ]
+        self.live: dict[str, Any] = {}
+        self._old: dict[str, Any] = {}
+        self.changed: list[Any] = []
+        self._swept: list[Change] = []
+        self._walk: Iterator[str] | None = None
+
+    def see(self) -> Callable[..., Any]:
+        """The function from events to values, until the next drain; see `window.See`."""
+        return self._made.bind(self)
+
+    def find(self, key: str) -> Any:
+        """The entry of a key that is not among the live ones."""
+        found = self._old.pop(key, None)
+        if found is None:
+            found = self._made.new(key.encode("utf-8", "surrogatepass") + b"\0")
+            records = self._backing.read(key)
+            if records:
+                self._restore(found, records)
+        self.live[key] = found
+        return found
+
+    def drain(self) -> list[Change]:
+        """What changed since the last drain; it is staged in the backing, too."""
+        window, slots, cells = self._window, self._slots, self._made.cells
+        bucket, ring, parts = window.bucket, window.ring, window.parts
+        swept, made = len(self._swept), self._swept
+        for entry in self.changed:
+            entry.changed = False
+            if entry.more is not None:
+                self._more(entry, made)
+            k, newest = entry.k, entry.newest
+            if newest // bucket == k:
+                slot = k % ring * parts
+                made.append((entry.name + slots[slot], _encode((VERSION, k, newest, *cells(entry)))))
+                if parts > 1:
+                    self._sketches(entry, k, self._made.sketches(entry), made)
+        self.changed.clear()
+        self._swept = []
+        self._backing.stage(made[swept:] if swept else made)
+        if len(self.live) > LIVE:
+            self._old, self.live = self.live, {}
+        return made
+
+    def _more(self, entry: Any, made: list[Change]) -> None:
+        """The closed sub-buckets that changed."""
+        window, places = self._window, {k: j for j, k in enumerate(self._made.numbers(entry))}
+        for k in sorted(entry.more):
+            j = places.get(k)
+            if j is not None:
+                cells = self._made.closed(entry, j)
+                value = _encode((VERSION, k, entry.newest, *cells))
+                made.append((entry.name + self._slots[k % window.ring * window.parts], value))
+                if window.parts > 1:
+                    self._sketches(entry, k, self._made.old_sketches(entry, j), made)
+        entry.more = None
+
+    def _sketches(self, entry: Any, k: int, sketches: tuple[Any, ...], made: list[Change]) -> None:
+        slot = k % self._window.ring * self._window.parts
+        for number, sketch in enumerate(sketches, 1):
+            if sketch is not None and sketch.changed:
+                sketch.changed = False
+                made.append((entry.name + self._slots[slot + number], _encode((VERSION, k, sketch.data()))))
+
+    def _restore(self, entry: Any, records: list[tuple[int, bytes]]) -> None:
+        """Fills an entry with what was stored."""
+        cells: dict[int, list[Any]] = {}
+        sketches: dict[tuple[int, int], bytes] = {}
+        for slot, value in records:
+            record = _decode(value)
+            number = slot % self._window.parts
+            if number:
+                sketches[record[1], number] = record[2]
+            else:
+                cells[record[1]] = record
+        entry.newest = max(record[2] for record in cells.values())
+        last = entry.newest // self._window.bucket
+        for k in sorted(k for k in cells if last - self._window.kept < k <= last):
+            found = [
+                None if (data := sketches.get((k, number))) is None else kind.of(data)
+                for number, kind in enumerate(self._kinds, 1)
+            ]
+            put = self._made.current if k == last else self._made.close
+            put(entry, k, cells[k][3:], found)
+
+    def forget(self) -> None:
+        """Drops live objects and what changed since the last drain."""
+        self.live.clear()
+        self._old.clear()
+        self.changed.clear()
+        self._swept = []
+
+    def show(self, key: str, now_ms: int | None = None) -> Any:
+        """The value of a key, and each sub-bucket with its own value and whether it counts."""
+        known = key in self.live or key in self._old
+        if not known and not self._backing.read(key):
+            return None
+        entry, window, made = self.find(key), self._window, self._made
+        if entry.newest // window.bucket < entry.k and not entry.x:
+            return None
+        now = entry.newest if now_ms is None else now_ms
+        at = now // window.bucket
+        if at > entry.k:
+            made.roll(entry, at)
+        numbers = [*made.numbers(entry), *([entry.k] if entry.newest // window.bucket == entry.k else [])]
+        buckets = []
+        for k in numbers:
+            alone = made.new(b"")
+            there = made.at(entry, k)
+            made.current(alone, k, made.cells(there), made.sketches(there))
+            value = made.look(alone, min(entry.newest, (k + 1) * window.bucket - 1))
+            buckets.append(
+                {"from": k * window.bucket, "counts": at - window.buckets < k <= at, "value": _plain(value)}
+            )
+        return {
+            "newest": entry.newest,
+            "bucket_ms": window.bucket,
+            "value": _plain(made.look(made.at(entry, at), now)),
+            "buckets": buckets,
+        }
+
+    def sweep(self, now_ms: int, most: int) -> None:
+        """Drops keys without an event for twice `over` and an hour; looks at the next `most` keys."""
+        for _ in range(most):
+            if self._walk is None:
+                self._walk = iter(self._backing.keys())
+            key = next(self._walk, None)
+            if key is None:
+                self._walk = None
+                return
+            records = self._backing.read(key)
+            entry = self.live.get(key) or self._old.get(key)
+            if entry is None:
+                newest = max(
+                    (
+                        r[2]
+                        for slot, value in records
+                        if slot % self._window.parts == 0 and (r := _decode(value))
+                    ),
+                    default=0,
+                )
+            elif entry.changed:
+                continue
+            else:
+                newest = entry.newest
+            if newest < now_ms - self._window.idle:
+                self.live.pop(key, None)
+                self._old.pop(key, None)
+                name = key.encode("utf-8", "surrogatepass") + b"\0"
+                gone: list[Change] = [(name + self._slots[slot], None) for slot, _ in records]
+                self._backing.stage(gone)
+                self._swept += gone
+
+
+def _plain(value: Any) -> Any:
+    return None if value is MISSING else value
