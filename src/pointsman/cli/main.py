@@ -13,7 +13,7 @@ import typer
 
 from pointsman import __version__
 from pointsman.base.errors import EnvironmentFault, Misfit, PointsmanError, SpecError
-from pointsman.cli import broker, dead_letters
+from pointsman.cli import broker, dead_letters, state
 from pointsman.cli.bench import bench
 from pointsman.cli.check import check
 from pointsman.cli.demo import demo
@@ -65,6 +65,7 @@ app.command(rich_help_panel=RUN)(run)
 app.command(rich_help_panel=RUN)(demo)
 app.add_typer(broker.app, name="broker", rich_help_panel=RUN)
 app.command(rich_help_panel=RUN)(models)
+app.add_typer(state.app, name="state", rich_help_panel=RUN)
 app.command(rich_help_panel=RUN)(bench)
 app.command(rich_help_panel=DATA)(topics)
 app.command(rich_help_panel=DATA)(send)

@@ -22,7 +22,7 @@ from pointsman.spec.document import Document, Enrich, ModelSpec, Route
 from pointsman.state.base import StoreSpec
 from pointsman.strategy.base import Strategy, strategies
 
-__all__ = ["Condition", "build"]
+__all__ = ["Condition", "build", "stores_of"]
 
 Condition = Callable[[list[dict[str, Any]]], Sequence[Any]]
 """A Python condition: enriched events in, as many booleans out."""
@@ -219,3 +219,10 @@ def _programs(
     for model in models:
         yield from (program for _, program in model.inputs or ())
         yield from (program for _, program in (model.outputs or ()) if model.context)
+
+
+def stores_of(doc: Document) -> tuple[StoreSpec, ...]:
+    """What every partition of the source needs for fields that remember; nothing is opened for it."""
+    wanted = doc.source.dedupe
+    dedupe = () if wanted is None else (Dedupe(wanted.key, round(wanted.within * 1000)).spec,)
+    return (*dedupe, *_stores((spec.field, _enricher(doc, spec)) for spec in doc.enrich if spec.remembers))

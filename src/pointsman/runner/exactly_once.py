@@ -179,6 +179,8 @@ class ExactlyOnce(Worker):
             self._intake.serve()
         while not self.transactions.failed and self._clock.monotonic() < end:
             if self.transactions.finish(1.0, self._membership, self._intake.serve):
+                if self._state is not None:
+                    self._state.checkpoint(last=True)
                 return
             self._intake.serve()
         raise EnvironmentFault(

@@ -262,6 +262,8 @@ class Worker:
         offsets = self._partitions.prefixes()
         if offsets:
             self._intake.consumer.commit(offsets=offsets, asynchronous=True)
+        if self._state is not None:
+            self._state.checkpoint()
         self._commit_at = self._clock.monotonic() + self._pace.commit
 
     def _deliver(self, seconds: float | None = None) -> None:
@@ -347,6 +349,8 @@ class Worker:
                 )
             self._flow.step(0.05)
             self._intake.serve()
+        if self._state is not None:
+            self._state.checkpoint(last=True)
 
     def _close(self) -> None:
         """Leaves the group."""

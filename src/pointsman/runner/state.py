@@ -199,6 +199,17 @@ class StateKeeper:
             for store in (held.stores or {}).values():
                 store.forget()
 
+    def checkpoint(self, *, last: bool = False) -> None:
+        """All that was written is committed and applied: remembers that on disk, now and then.
+
+        Args:
+            last: Whether the worker ends.
+        """
+        if last:
+            self._mark_at = 0.0
+        self.measure()
+        self.marked()
+
     def measure(self) -> None:
         """Finds up to where the changelogs are in the backings on disk, now and then.
 

@@ -3,6 +3,7 @@
 file      read whole, looked at once a second
 topic     read to its end, then followed; `scope: partition`: the partitions that the worker has
 python    asked for what a batch will look up, before the batch is decided
+    from      a window over another topic, which is followed; a row is computed when a batch reads it
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from pointsman.bus.client import client_config
 from pointsman.bus.topics import Topics
 from pointsman.engine.policy import Policy
 from pointsman.engine.prefetch import Look, looking
+from pointsman.runner.derived import derived_table
 from pointsman.runner.following import Followed, Follower
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.spec.document import Document
 from pointsman.spec.foreseen import lookups_ahead
+from pointsman.spec.tables.derived import Derived
 from pointsman.spec.tables.file import File
 from pointsman.spec.tables.python import Python
 from pointsman.spec.tables.topic import Topic
+from pointsman.state.derived import DerivedTable
 from pointsman.state.function_table import FunctionTable
 from pointsman.state.tables import TableFile
 from pointsman.state.topic_table import TopicTable
@@ -58,6 +62,7 @@ class Tables:
         self._files: dict[str, TableFile] = {}
         self._functions: dict[str, FunctionTable] = {}
         self._followed: dict[str, Followed] = {}
+        self._derived: dict[str, DerivedTable] = {}
         self._own: set[str] = set()
         self._rows: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -90,6 +95,10 @@ class Tables:
                     name, config.python, self._document.folder, config.cache, config.timeout
                 )
                 return function.rows
+            case Derived.Config():
+                table = derived_table(name, config, self._document.write.decisions)
+                self._followed[name] = self._derived[name] = table
+                return table.at(self._clock.now_ms(), self._lock)
         raise TypeError(f"no table is made of {type(config).__name__}")
 
     def serve(self, policy: Policy) -> None:
@@ -110,7 +119,14 @@ class Tables:
     @property
     def rows(self) -> Rows:
         """The rows of every table as they stand now."""
-        return self._rows
+        return self._at(self._clock.now_ms())
+
+    def _at(self, now_ms: int) -> dict[str, Any]:
+        """The rows of every table, those that depend on the time as they stand at `now_ms`."""
+        if not self._derived:
+            return self._rows
+        derived = {name: table.at(now_ms, self._lock) for name, table in self._derived.items()}
+        return {**self._rows, **derived}
 
     @contextmanager
     def batch(self, batch: Batch, given: Collection[str] = ()) -> Iterator[Rows]:
@@ -127,7 +143,7 @@ class Tables:
             if follower.failure is not None:
                 raise follower.failure
         with self._lock:
-            rows = self._rows
+            rows = self._at(batch.now_ms)
             if self._look is not None:
                 self._ask(self._look, batch, rows, given)
             yield rows
@@ -233,7 +249,7 @@ class Tables:
 
     def count(self, metrics: Metrics) -> None:
         """Takes what was counted over into the metrics; before a report."""
-        for name, rows in self._rows.items():
+        for name, rows in self.rows.items():
             metrics.set("pointsman_table_rows", len(rows), name)
         for name, table in self._followed.items():
             metrics.set("pointsman_table_records_total", table.records, name)

@@ -10,7 +10,6 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from pointsman.base.errors import EnvironmentFault
-from pointsman.runner.extracts import Extract
 from pointsman.runner.writer import Writer
 
 __all__ = ["FENCED", "TransactionalWriter", "timeout_of"]
