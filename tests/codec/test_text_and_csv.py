@@ -28,7 +28,17 @@ REGISTRY = RegistryKeys(url="http://localhost:1")
 """Is not asked before a value names a schema."""
 
 HELPERS = {
-    *("avro_values", "base", "cloudevents", "fields", "proto_messages", "protoc", "readers", "registry"),
+    *(
+        "avro_values",
+        "base",
+        "cloudevents",
+        "fields",
+        "json_objects",
+        "proto_messages",
+        "protoc",
+        "readers",
+        "registry",
+    ),
     *("registry_keys", "shape", "values", "whole"),
 }
 

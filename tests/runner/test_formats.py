@@ -84,10 +84,18 @@ def test_cloud_events_are_seen_alike_in_either_mode(pipeline: Pipeline) -> None:
     del pipeline.document["source"]["id"]
     pipeline.document["enrich"] = {"type": 'headers["ce_type"]', "form": 'headers["content-type"]'}
     data = {"k": "k1", "n": 7, "kind": "fast", "at": "x"}
-    told = {"specversion": "1.0", "id": "ce-1", "source": "/here", "type": "paid", "time": "2026-01-31T12:00:00Z"}
+    told = {
+        "specversion": "1.0",
+        "id": "ce-1",
+        "source": "/here",
+        "type": "paid",
+        "time": "2026-01-31T12:00:00Z",
+    }
     envelope = json.dumps({**told, "datacontenttype": "application/json", "data": data})
     pipeline.kafka.produce(
-        pipeline.source, [("k1", envelope)], headers={"content-type": "application/cloudevents+json; charset=utf-8"}
+        pipeline.source,
+        [("k1", envelope)],
+        headers={"content-type": "application/cloudevents+json; charset=utf-8"},
     )
     binary = {"content-type": "application/json", **{f"ce_{name}": value for name, value in told.items()}}
     pipeline.kafka.produce(pipeline.source, [("k1", json.dumps(data))], headers=binary)

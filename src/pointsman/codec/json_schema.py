@@ -10,7 +10,7 @@ import msgspec
 
 from pointsman.base.errors import MissingExtra, RecordError
 from pointsman.codec.base import codecs
-from pointsman.codec.json import json_object
+from pointsman.codec.json_objects import json_object
 from pointsman.codec.readers import HEAD, Read, Readers, Unusable
 from pointsman.codec.registry import Schema, SchemaRegistry
 from pointsman.codec.registry_keys import needed

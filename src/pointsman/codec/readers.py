@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from pointsman.base.errors import RecordError
+from pointsman.base.errors import PointsmanError, RecordError
 from pointsman.codec.registry import Schema, SchemaRegistry, UnknownSchema
 from pointsman.codec.shape import Shape, misfits
 
@@ -26,7 +26,7 @@ Read = Callable[[bytes], dict[str, Any]]
 """From a whole value to its event, of which no declared field needs another look; raises RecordError."""
 
 
-class Unusable(Exception):  # it becomes a RecordError for each record
+class Unusable(PointsmanError):  # it becomes a RecordError for each record
     """A schema that cannot be used; says why."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from pointsman.base.errors import EnvironmentFault
+from pointsman.base.errors import EnvironmentFault, PointsmanError
 from pointsman.codec.registry_keys import RegistryAuthKeys, RegistryKeys
 
 __all__ = ["Reference", "Schema", "SchemaRegistry", "UnknownSchema"]
@@ -23,7 +23,7 @@ _PAUSES: Final = (0.1, 0.2, 0.5, 1.0)
 Json = Any
 
 
-class UnknownSchema(Exception):  # it is an answer
+class UnknownSchema(PointsmanError):  # it is an answer
     """The registry answered that it has no such schema, subject or version."""
 
 
