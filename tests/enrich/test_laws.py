@@ -10,7 +10,8 @@ import pytest
 
 import pointsman.enrich
 from pointsman import spec
-from pointsman.enrich.base import Batched, enrichers, optional_of
+from pointsman.enrich.base import Batched, Remembers, enrichers, optional_of
+from pointsman.state.memory import Memory
 
 NAMES = enrichers.names()
 
@@ -64,6 +65,8 @@ def test_it_can_be_bound_to_tables_without_rows(component: Any, tmp_path: Path) 
     made = built(component, tmp_path)
     if isinstance(made, Batched):
         assert callable(made.asks(lambda rows: rows))
+    elif isinstance(made, Remembers):
+        assert callable(made.recall(made.store(Memory()), {}))
     else:
         bound = made.bind({})
         assert bound is None or callable(bound)

@@ -190,7 +190,7 @@ class ExactStore:
 
     def show(self, key: str, now_ms: int | None = None) -> Any:
         """The value of a key, and each event that is kept and whether it counts."""
-        entry = self.find(key)
+        entry = self.live.get(key) or self.find(key)
         if not entry.times:
             return None
         now = entry.newest if now_ms is None else now_ms

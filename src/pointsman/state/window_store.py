@@ -11,7 +11,7 @@ from pointsman.cel.values import MISSING
 from pointsman.state.base import Backing, Change
 from pointsman.state.ddsketch import DDSketch
 from pointsman.state.hyperloglog import Distinct
-from pointsman.state.window import Window
+from pointsman.state.window import NEVER, Window
 from pointsman.state.window_cells import cells_of
 from pointsman.state.window_code import functions
 
@@ -136,11 +136,8 @@ class WindowStore:
 
     def show(self, key: str, now_ms: int | None = None) -> Any:
         """The value of a key, and each sub-bucket with its own value and whether it counts."""
-        known = key in self.live or key in self._old
-        if not known and not self._backing.read(key):
-            return None
-        entry, window, made = self.find(key), self._window, self._made
-        if entry.newest // window.bucket < entry.k and not entry.x:
+        entry, window, made = self.live.get(key) or self.find(key), self._window, self._made
+        if entry.newest == NEVER:
             return None
         now = entry.newest if now_ms is None else now_ms
         at = now // window.bucket
