@@ -53,7 +53,7 @@ def _played(play: Play) -> Verdict:
     )  # fmt: skip
     print(f"  {play.seed}: {verdict.events:,} events, {found}", flush=True)
     for example in verdict.examples:
-        print(f"     {example[:400]}", flush=True)
+        print(f"     {example[:2000]}", flush=True)
     return verdict
 
 

@@ -104,6 +104,10 @@ class Crew:
                     self.strange.append(f"{instance} ended with {code}: {tail(member.log)}")
                 self.start(instance)
 
+    def tails(self) -> str:
+        """What the workers said last."""
+        return "; ".join(f"{name}: {tail(member.log)}" for name, member in self.members.items())
+
     def end(self) -> None:
         """Nothing of it stays."""
         for member in self.members.values():

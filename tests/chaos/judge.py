@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from chaos.oracle import Oracle, Record, Wanted
 
 __all__ = ["Verdict", "committed", "judge", "read"]
+
+Place = tuple[int, int]
+"""Partition and offset of a source record."""
 
 
 @dataclass(slots=True)
@@ -88,20 +90,23 @@ def judge(bootstrap: str, name: str, limits: Mapping[str, int], *, exactly: bool
     ]
     wanted = Oracle().judge(source, name)
     verdict.events = len(wanted)
-    decisions: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    decisions: dict[Place, list[dict[str, Any]]] = {}
     for message in read(bootstrap, f"{name}.decisions"):
         record = json.loads(message.value())
         place = record["source"]
         decisions.setdefault((place["partition"], place["offset"]), []).append(record)
-    letters: Counter[str] = Counter()
-    reasons: dict[str, str] = {}
+    letters: Counter[Place] = Counter()
+    reasons: dict[Place, str] = {}
     for message in read(bootstrap, f"{name}.dead-letters"):
         headers = {key: (value or b"").decode() for key, value in message.headers() or ()}
-        letters[headers["pointsman-source"]] += 1
-        reasons[headers["pointsman-source"]] = headers["pointsman-reason"]
+        source = json.loads(headers["pointsman-source"])
+        place = (source["partition"], source["offset"])
+        letters[place] += 1
+        reasons[place] = headers["pointsman-reason"].partition(":")[0]
     for place, one in wanted.items():
-        _decisions(verdict, place, one, decisions.get(place, []), limits, exactly=exactly)
-        _letters(verdict, f"{name}-{place[0]}-{place[1]}", one, letters, reasons, exactly=exactly)
+        found = decisions.get(place, [])
+        _decisions(verdict, place, one, found, limits, exactly=exactly)
+        _letters(verdict, place, one, found, letters, reasons, exactly=exactly)
     for place in decisions.keys() - wanted.keys():
         verdict.wrong += 1
         verdict.note(f"a decision of no event: {place}")
@@ -109,7 +114,7 @@ def judge(bootstrap: str, name: str, limits: Mapping[str, int], *, exactly: bool
 
 
 def _decisions(
-    verdict: Verdict, place: tuple[int, int], one: Wanted, found: list[dict[str, Any]],
+    verdict: Verdict, place: Place, one: Wanted, found: list[dict[str, Any]],
     limits: Mapping[str, int], *, exactly: bool,
 ) -> None:  # fmt: skip
     if one.decided and not found:
@@ -126,21 +131,17 @@ def _decisions(
 
 
 def _letters(
-    verdict: Verdict, place: str, one: Wanted, letters: Counter[str], reasons: Mapping[str, str],
-    *, exactly: bool,
+    verdict: Verdict, place: Place, one: Wanted, found: list[dict[str, Any]], letters: Counter[Place],
+    reasons: Mapping[Place, str], *, exactly: bool,
 ) -> None:  # fmt: skip
-    reason = one.dead or ("model_failed" if one.event.get("device") == "toaster" else None)
-    usable = isinstance(one.event.get("amount"), (int, float))
-    if reason == "model_failed" and not usable:
-        reason = None  # its model's inputs have no value: the record says invalid_input, and so does a letter
-        if not letters[place]:
-            verdict.lost += 1
-        return
+    """One letter for what cannot be read, and one for what no model answered."""
+    failed = any(record["result"]["status"] == "failed" for record in found)
+    reason = one.dead or ("model_failed" if failed else None)
     if reason and not letters[place]:
         verdict.lost += 1
         verdict.note(f"{place} {one.id} has no dead letter")
-    if exactly and letters[place] > 1:
-        verdict.duplicated += letters[place] - 1
+    if exactly and letters[place] > (reason is not None):
+        verdict.duplicated += letters[place] - (reason is not None)
         verdict.note(f"{place} has {letters[place]} dead letters")
     if reason and letters[place] and reasons[place] != reason:
         verdict.wrong += 1
@@ -161,6 +162,9 @@ def _problem(one: Wanted, record: Mapping[str, Any], limits: Mapping[str, int], 
         return f"an unknown policy {decision['policy']}"
     if decision["route"] != one.route(limit):
         return f"route {decision['route']}, wanted {one.route(limit)}"
+    status = one.status(decision["route"])
+    if record["result"]["status"] != status:
+        return f"status {record['result']['status']}, wanted {status}"
     return ""
 
 
@@ -174,8 +178,3 @@ def _same(got: Any, wanted: Any) -> bool:
     if isinstance(wanted, float):
         return isinstance(got, (int, float)) and math.isclose(got, wanted, rel_tol=1e-9, abs_tol=1e-9)
     return bool(got == wanted)
-
-
-def topics(bootstrap: str) -> list[str]:
-    """The topics there are."""
-    return list(AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=15).topics)

@@ -57,6 +57,14 @@ class Wanted:
             return "heavy"
         return "otherwise"
 
+    def status(self, route: str) -> str:
+        """How an event that took `route` ends."""
+        if route == "toaster":
+            return "failed"
+        if route == "many":
+            return "fallback"
+        return "ok" if isinstance(self.event.get("amount"), (int, float)) else "failed"
+
 
 @dataclass(slots=True)
 class _Seen:

@@ -147,7 +147,7 @@ class Play:
         end = time.monotonic() + END_SECONDS
         while committed(self.broker.bootstrap, self.name, self.name) > 0:
             if time.monotonic() > end:
-                crew.strange.append("the end was not reached")
+                crew.strange.append(f"the end was not reached: {crew.tails()}")
                 return
             crew.revive()
             time.sleep(0.3)
