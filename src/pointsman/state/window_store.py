@@ -143,7 +143,9 @@ class WindowStore:
         at = now // window.bucket
         if at > entry.k:
             made.roll(entry, at)
-        numbers = [*made.numbers(entry), *([entry.k] if entry.newest // window.bucket == entry.k else [])]
+        last = entry.newest // window.bucket
+        numbers = [k for k in made.numbers(entry) if k > last - window.kept]
+        numbers += [last] if last == entry.k else []
         buckets = []
         for k in numbers:
             alone = made.new(b"")
