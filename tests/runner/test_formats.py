@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from codec.registry import StandIn, standing_in
+from pointsman.base.records import Batch
 from pointsman.codec.avro import Avro
 from pointsman.codec.registry import SchemaRegistry
 from pointsman.codec.registry_keys import RegistryKeys
+from pointsman.runner.dispatcher import Dispatcher
+from pointsman.runner.router import Router
+from pointsman.spec import load
 from runner.pipelines import Pipeline, events
 
 
@@ -112,3 +118,59 @@ def test_cloud_events_are_seen_alike_in_either_mode(pipeline: Pipeline) -> None:
     (letter,) = pipeline.dead_letters()
     assert dict(letter.headers())["pointsman-reason"] == b"undecodable: the CloudEvent has no id"
     assert letter.value() == broken[0][1].encode()
+
+
+def test_requests_carry_what_came(tmp_path: Path, registry: StandIn) -> None:
+    """A dispatcher reads an event of any format, in an envelope or not, as the router did."""
+    (tmp_path / "models.py").write_text("def told(rows):\n    return rows\n")
+    number = registry.add(V1)
+    event = {"id": "e1", "k": "k1", "n": 7, "kind": "paid"}
+    encoded = Avro.encoder(SchemaRegistry(RegistryKeys(url=registry.url)).schema(number))(event)
+    envelope = {"specversion": "1.0", "id": "ce-1", "source": "/here", "type": "paid", "data": event}
+    structured = [("content-type", b"application/cloudevents+json")]
+    avro = {"format": "avro", "registry": {"url": registry.url}}
+    for keys, value, headers in (
+        ({}, json.dumps(envelope).encode(), structured),
+        (avro, encoded, [("ce_type", b"paid")]),
+    ):
+        document = {
+            "version": 1,
+            "pipeline": "p",
+            "source": {"topics": ["t"], **keys},
+            "models": {
+                "told": {"python": "models:told", "outputs": {"n": "event.n", "type": 'headers["ce_type"]'}}
+            },
+            "routes": [{"name": "all", "use": "told"}],
+        }
+        path = tmp_path / "p.yaml"
+        path.write_text(yaml.safe_dump(document))
+        loaded, asked = load(path), Asked()
+        router = Router.onto(asked, loaded)
+        router.decide(one(value, headers))
+        dispatcher = Dispatcher.of("told", loaded)
+        decided = dispatcher.decide(one(asked.values[0], None))
+        for call, ticket in dispatcher.ask(decided, decided.calls):
+            dispatcher.finish(decided, call, ticket)
+        record = json.loads(decided.values[0] or b"{}")
+        assert record["event"] == event
+        assert record["result"]["output"] == {"n": 7, "type": "paid"}
+        assert decided.batch.record(0).value == value
+        router.close()
+        dispatcher.close()
+
+
+class Asked:
+    """Keeps the requests that a router writes."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def ask(self, _model: str, _keys: Any, values: Any, *_: Any) -> list[int]:
+        """Takes all of them."""
+        self.values += values
+        return []
+
+
+def one(value: bytes, headers: Any) -> Batch:
+    """A batch of one record."""
+    return Batch([value], [None], ["t"], [0], [0], [1], [headers], 2)

@@ -39,13 +39,11 @@ def opened(value: bytes, headers: Headers | None) -> tuple[bytes, Headers] | Non
         return None
     try:
         value.decode()
-        members = _members(value)
+        members = {name: raw for name, raw in _members(value).items() if bytes(raw) != b"null"}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError("undecodable", f"not a CloudEvent in JSON: {error}") from None
     attributes = {
-        name: _text(name, _value(raw))
-        for name, raw in members.items()
-        if name not in ("data", "data_base64") and raw != b"null"
+        name: _text(name, _value(raw)) for name, raw in members.items() if name not in ("data", "data_base64")
     }
     missing = [name for name in ("specversion", "id", "source", "type") if not attributes.get(name)]
     if missing:
