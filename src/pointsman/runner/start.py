@@ -12,6 +12,7 @@ from pointsman.base.errors import EnvironmentFault, Misfit, SpecError, UsageErro
 from pointsman.bus.client import Role, client_config
 from pointsman.bus.faults import fault
 from pointsman.bus.topics import Topics
+from pointsman.enrich.window import WindowKeys
 from pointsman.runner.extracts import EXTRACTS, Extract
 from pointsman.runner.logs import Say
 from pointsman.runner.plans import picked
@@ -19,6 +20,7 @@ from pointsman.runner.requests import request_topic
 from pointsman.runner.state import widened
 from pointsman.runner.writer import Target
 from pointsman.spec.document import Document
+from pointsman.spec.keyed import moved
 
 __all__ = ["Begin", "Ground", "group_of", "prepare", "prepare_changelogs", "reach", "rewind"]
 
@@ -103,6 +105,18 @@ def reach(document: Document, seconds: float = _SECONDS) -> Topics:
         raise SpecError([place.finding(misfit.code, str(misfit), misfit.hint)]) from None
 
 
+def _here(document: Document) -> None:
+    """Refuses windows by another key than the source's: events do not go through topics of their own yet."""
+    for spec in document.enrich:
+        window = getattr(spec.config, "window", None)
+        if isinstance(window, WindowKeys) and window.repartition and moved(window, document.source):
+            place = document.where(("enrich", spec.field, "window", "repartition"))
+            message = "'repartition' is not available in this version"
+            raise SpecError(
+                [place.finding("E206", message, "take source.key, or wait for the version with it")]
+            )
+
+
 def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequence[str] = ()) -> Ground:
     """Finds the source topics and makes the topics that the pipeline writes where they are missing.
 
@@ -114,6 +128,7 @@ def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequ
         EnvironmentFault: A source topic is missing, topics do not fit each other, or this user lacks a right.
         UsageError: No route picks one of `models`.
     """
+    _here(document)
     write = document.write
     partitions = cluster.require_sources(document.source.topics)
     extracts = {key: topic for key in EXTRACTS if (topic := getattr(write, key)) is not None}

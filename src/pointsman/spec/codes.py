@@ -10,6 +10,7 @@ from typing import Final
 
 from pointsman.spec.code import Code
 from pointsman.spec.codes_document import DOCUMENT
+from pointsman.spec.codes_keyed import KEYED
 from pointsman.spec.codes_named import NAMED
 from pointsman.spec.codes_tables import TABLES
 
@@ -23,5 +24,7 @@ CHAPTERS: Final = {
     "5": "What servers say",
 }
 
-CATALOGUE: Final[dict[str, Code]] = DOCUMENT | NAMED | TABLES
+CATALOGUE: Final[dict[str, Code]] = dict(
+    sorted((DOCUMENT | NAMED | TABLES | KEYED).items(), key=lambda one: one[0][1:])
+)
 """In the order of the codes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.base.errors import Finding
-from pointsman.spec import rules
+from pointsman.spec import keyed, rules
 from pointsman.spec.components import (
     read_endpoint,
     read_enrich,
@@ -85,6 +85,7 @@ class Sections:
             write = rules.topics(reader, self.members, str(top["pipeline"] or "<p>"), source, write)
             rules.redaction(reader, self.members, source)
             rules.model_topics(reader, models, self.place_of_model, source, write)
+            keyed.window_keys(reader, self.members, source, enrich)
         if source is None or any(finding.severity == "error" for finding in [*self.before, *reader.findings]):
             return None
         document = Document(
@@ -108,6 +109,7 @@ class Sections:
             tree=self.root,
         )
         reader.findings += rules.unused(document, self.members)
+        reader.findings += keyed.delivery_warnings(document, self.members)
         return document
 
     def plain(self, name: str) -> Any:

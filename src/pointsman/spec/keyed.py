@@ -1,0 +1,93 @@
+"""Rules of what is remembered by key: where windows are right, and what delivery means for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pointsman.base.errors import Finding
+from pointsman.cel.program import Program
+from pointsman.enrich.window import AggregateKeys, WindowKeys
+from pointsman.model.base import models as protocols
+from pointsman.spec.components import remote
+from pointsman.spec.document import Document, Enrich, place_of
+from pointsman.spec.keys import Source
+from pointsman.spec.node import Node
+from pointsman.spec.read import Reader
+from pointsman.state.window import BARE
+
+__all__ = ["delivery_warnings", "moved", "window_keys"]
+
+
+def moved(window: WindowKeys, source: Source) -> bool:
+    """Whether a window goes by another key than the source's records do."""
+    if source.key is None:
+        return window.key.reads != {"key"} or window.key.text.strip() != "key"
+    return not _same(window.key, source.key)
+
+
+def window_keys(
+    reader: Reader, members: Mapping[str, Node], source: Source, enrich: Sequence[Enrich]
+) -> None:
+    """All events of a window's key reach one worker; what is counted can be false."""
+    for spec in enrich:
+        window = getattr(spec.config, "window", None)
+        if not isinstance(window, WindowKeys):
+            continue
+        node = members["enrich"].members[spec.field].members["window"]
+        if moved(window, source) and not window.repartition:
+            own = "key, the Kafka key" if source.key is None else source.key.text
+            reader.tell(
+                node.members["key"],
+                "E243",
+                f"the window's key is not that of the source, so no worker sees all events of one "
+                f"{window.key.shown()}",
+                f"write key: {own}, or add repartition: true",
+            )
+        _counted(reader, node, window)
+        given = node.members.get("aggregate")
+        for name, one in (window.aggregate or {}).items():
+            if given is not None and isinstance(one, AggregateKeys):
+                _counted(reader, given.members[name], one)
+
+
+def _counted(reader: Reader, node: Node, keys: AggregateKeys) -> None:
+    for kind in BARE:
+        program = getattr(keys, kind)
+        if program is not None and program.result == "bool" and program.text.strip() != "true":
+            reader.tell(
+                node.members[kind],
+                "W244",
+                f"'{kind}' takes every event where this has a value, whether true or false",
+                f"write {kind}: true, and the condition as where",
+                "warning",
+            )
+
+
+def delivery_warnings(document: Document, members: Mapping[str, Node]) -> list[Finding]:
+    """What delivery costs, or does not promise, where something is remembered."""
+    remembers = document.source.dedupe is not None or any(spec.remembers for spec in document.enrich)
+    if not remembers:
+        return []
+    if document.delivery == "at_least_once":
+        message = "what is remembered may count events twice after a crash, or lose some"
+        hint = "leave delivery out: it is exactly_once then"
+        return [members["delivery"].place.finding("W245", message, hint, "warning")]
+    far = [name for name, spec in document.models.items() if remote(protocols.get(spec.protocol))]
+    if not far:
+        return []
+    place = place_of(members["models"], (far[0],))
+    named = f"'{far[0]}'" + (f" and {len(far) - 1} more" if len(far) > 1 else "")
+    message = f"with exactly_once a slow answer of {named} delays the events behind it in its partition"
+    return [place.finding("W246", message, "give its routes a deadline, or more partitions", "warning")]
+
+
+def _same(one: Program, other: Program) -> bool:
+    """Whether two expressions are the same, however their fields are written."""
+    if one.text.strip() == other.text.strip():
+        return True
+    names = {path: f"s{number}" for number, path in enumerate(sorted(one.reads))}
+    return (
+        one.reads == other.reads
+        and one.inline(names).fast == other.inline(names).fast
+        and not (one.inline(names).constants.keys() ^ other.inline(names).constants.keys())
+    )

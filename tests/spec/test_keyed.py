@@ -1,0 +1,119 @@
+"""Rules of windows: their keys, what does not go together, and what delivery means for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman.engine.build import build
+from pointsman.spec.load import examine
+
+DOCUMENT = """
+version: 1
+pipeline: p
+source: {{topics: [in], {source}}}
+enrich: {{w: {{window: {{{window}}}}}}}
+models: {{m: {{python: "m:f"}}}}
+routes: [{{name: all, use: m}}]
+"""
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Any:
+    """The document with a window, and the findings as (code, message)."""
+
+    def make(window: str, source: str = "key: user_id", more: str = "") -> Any:
+        (tmp_path / "m.py").write_text("def f(rows): return rows")
+        path = tmp_path / "pipeline.yaml"
+        path.write_text(DOCUMENT.format(window=window, source=source) + more)
+        document, findings = examine(path)
+        return document, [(one.code, one.message) for one in findings]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("window", "source"),
+    [
+        ("key: user_id, over: 1h, count: true", "key: user_id"),
+        ("key: event.user_id, over: 1h, count: true", "key: user_id"),
+        ("key: key, over: 1h, count: true", "id: n"),
+        ("key: device, over: 1h, count: true, repartition: true", "key: user_id"),
+        ("key: user_id, every: 1h, max: amount", "key: user_id"),
+        ("key: user_id, over: 1h, every: 1h, max: amount", "key: user_id"),
+        (
+            "key: user_id, over: 1h, bucket: 10s, aggregate: {n: count, p: {quantile: a, q: 0.9}}",
+            "key: user_id",
+        ),
+        ("key: user_id, over: 1h, bucket: exact, where: a == 1, include: false, distinct: b", "key: user_id"),
+    ],
+)
+def test_good_windows(found, window, source):
+    """These are what they should be; delivery is then exactly once."""
+    document, findings = found(window, source)
+    assert findings == []
+    assert document.delivery == "exactly_once"
+
+
+@pytest.mark.parametrize(
+    ("window", "code", "words"),
+    [
+        ("key: device, over: 1h, count: true", "E243", "not that of the source"),
+        ("over: 1h, count: true", "E202", "'key'"),
+        ("key: user_id, count: true", "E215", "no length"),
+        ("key: user_id, over: 1h", "E215", "computes nothing"),
+        ("key: user_id, over: 1h, sum: a, mean: a", "E215", "has both 'sum' and 'mean'"),
+        ("key: user_id, over: 1h, sum: a, aggregate: {n: count}", "E215", "side by side"),
+        ("key: user_id, over: 1h, aggregate: {n: {q: 0.5}}", "E215", "computes nothing"),
+        ("key: user_id, over: 1h, sum: a, q: 0.5", "E215", "no 'quantile'"),
+        ("key: user_id, over: 1h, every: 2h, count: true", "E215", "differ"),
+        ("key: user_id, every: 2h, bucket: 1m, count: true", "E215", "one sub-bucket"),
+        ("key: user_id, over: 1h, bucket: 2h, count: true", "E205", "longer than the window"),
+        ("key: user_id, over: 30d, bucket: 1ms, count: true", "E205", "sub-buckets"),
+        ("key: user_id, over: 1h, count: a > 1", "W244", "true or false"),
+        ("key: user_id, over: 1h, aggregate: {n: {count: a > 1}}", "W244", "true or false"),
+        ("key: user_id, over: 1h, aggregate: {n: sum}", "E205", "count, rate, since_last"),
+    ],
+)
+def test_bad_windows(found, window, code, words):
+    """Each mistake is told by its code."""
+    ((got, message), *_) = found(window)[1]
+    assert got == code
+    assert words in message
+
+
+def test_a_key_beside_the_kafka_key_is_another(found):
+    """Without source.key, records go by their Kafka key."""
+    assert found("key: user_id, over: 1h, count: true", "id: n")[1][0][0] == "E243"
+
+
+def test_what_delivery_means_is_said(found):
+    """At least once may count twice; a remote model delays its partition."""
+    good = "key: user_id, over: 1h, count: true"
+    assert found(good, more="delivery: at_least_once")[1][0][0] == "W245"
+    far = "endpoints: {e: {http: 'http://localhost:1/x'}}"
+    document, findings = found(good, more=far)
+    assert document is not None
+    assert [code for code, _ in findings] == ["W225"]
+
+
+def test_another_definition_has_another_store(found):
+    """What the stored bytes depend on is in the store's name; what they do not is not."""
+
+    def name(window: str) -> str:
+        return build(found(window)[0]).stores[0].name
+
+    one = name("key: user_id, over: 1h, aggregate: {n: count, s: {sum: a}}")
+    assert one == name("key: user_id, over: 60m, include: false, aggregate: {m: count, t: {sum: a}}")
+    others = {
+        name("key: user_id, over: 2h, aggregate: {n: count, s: {sum: a}}"),
+        name("key: user_id, over: 1h, bucket: 10s, aggregate: {n: count, s: {sum: a}}"),
+        name("key: user_id, over: 1h, bucket: exact, aggregate: {n: count, s: {sum: a}}"),
+        name("key: user_id, over: 1h, where: a > 1, aggregate: {n: count, s: {sum: a}}"),
+        name("key: user_id, over: 1h, aggregate: {n: count, s: {sum: b}}"),
+        name("key: user_id, over: 1h, aggregate: {n: count, s: {mean: a}}"),
+        name("key: user_id, every: 1h, aggregate: {n: count, s: {sum: a}}"),
+    }
+    assert len(others | {one}) == 8
