@@ -1,4 +1,4 @@
-"""`delivery: exactly_once`: whatever ends a worker, a read-committed reader sees each event once, and state holds."""
+"""`delivery: exactly_once`: whatever ends a worker, each event is decided once, and state holds."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def go_on(run: Run) -> None:
 
 
 def test_a_worker_that_hung_too_long_writes_nothing_more(pipeline: Pipeline) -> None:
-    """Stopped past its session with a transaction open, a worker is replaced; awake again it spoils nothing."""
+    """Stopped past its session with a transaction open, a worker is replaced; awake it spoils nothing."""
     remembering(pipeline)
     pipeline.document["kafka"] |= {"session.timeout.ms": 6000, "transaction.timeout.ms": 5000}
     sent = twice(2000)
@@ -90,7 +90,7 @@ def test_a_worker_that_hung_too_long_writes_nothing_more(pipeline: Pipeline) -> 
     heir.wait_a_moment(0.5)
     go_on(zombie)
     zombie.wait_for("partitions_lost")
-    assert zombie.terminate() == 0
+    assert zombie.terminate() == 0, "".join(zombie.errors)[-1500:]
     assert heir.terminate() == 0
     pipeline.document["limits"] = {"in_flight": 2000}
     pipeline.run("--until-idle", "0.3", "--instance", "heir")
@@ -129,7 +129,7 @@ def test_a_twin_is_told(pipeline: Pipeline) -> None:
         pipeline.send(events(200, start=number))
         number += 200
     ended = next(run for run in runs if run.process.poll() is not None)
-    assert ended.wait() == 3
+    assert ended.wait() == 3, "".join(ended.errors)[-1500:]
     assert "--instance" in "".join(ended.errors)
     other = next(run for run in runs if run is not ended)
     assert other.terminate() == 0

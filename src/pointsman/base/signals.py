@@ -411,7 +411,7 @@ LOGS: Final = _logs(
         "transaction_failed",
         "warning",
         "A transaction is aborted; its events are decided again.",
-        ("problem", "name", "worker"),
+        ("problem", "transactional_id", "worker"),
     ),
     Log(
         "went_back",

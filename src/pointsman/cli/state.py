@@ -65,7 +65,8 @@ def list_stores(
         say("this pipeline remembers nothing: no field of its enrich: depends on earlier events")
         return
     colours = paint()
-    rows = [[colours(title, "title") for title in ("field", "changelog", "partitions", "keys", "records", "bytes")]]
+    titles = ("field", "changelog", "partitions", "keys", "records", "bytes")
+    rows = [[colours(title, "title") for title in titles]]
     for one in found:
         row = [colours(one.field, "name"), one.topic]
         if one.partitions is None:
@@ -81,7 +82,7 @@ def list_stores(
 @app.command()
 def show(
     pipeline: Pipeline = DEFAULT_PIPELINE,
-    key: Annotated[str, typer.Option(help="Whose state, as text: a user's id, or whatever a window goes by.")] = "",
+    key: Annotated[str, typer.Option(help="Whose state: a user's id, or whatever a window goes by.")] = "",
     field: Annotated[str | None, typer.Option(help="That of one metadata field alone.")] = None,
     overlay: Overlays = None,
     as_json: AsJson = False,

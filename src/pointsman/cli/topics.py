@@ -85,7 +85,16 @@ def _roles(document: Document) -> dict[str, str]:
     roles |= {write.decisions: "decisions", write.dead_letters: "dead letters"}
     more = {write.results: "results", write.enriched: "enriched events"}
     roles |= {name: role for name, role in more.items() if name is not None}
-    return {**{topic: f"table {name}" for name, topic in read_topics(document).items()}, **roles}
+    tables = {topic: f"table {name}" for name, topic in read_topics(document).items()}
+    return {**tables, **roles, **_changelogs(document)}
+
+
+def _changelogs(document: Document) -> dict[str, str]:
+    """The topics that keep what fields remember, and whose they are."""
+    from pointsman.engine.build import stores_of
+    from pointsman.runner.changes import changelog
+
+    return {changelog(document, spec.name): f"state of {spec.field}" for spec in stores_of(document)}
 
 
 _WRITTEN = ("decisions", "dead letters", "results", "enriched events")
@@ -97,8 +106,10 @@ def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
     created = [name for name in missing if cluster.create(name, partitions)]
     count = cluster.require_sources(document.source.topics)
     read = {topic: settings(document.tables[name]) for name, topic in read_topics(document).items()}
-    written = [name for name in _roles(document) if name not in (*document.source.topics, *read)]
+    kept = _changelogs(document)
+    written = [name for name in _roles(document) if name not in (*document.source.topics, *read, *kept)]
     created += cluster.ensure_derived(written, count)
+    created += [name for name in kept if cluster.create_changelog(name, count)]
     missing = [name for name, topic in cluster.describe(read).items() if topic is None]
     return [*created, *(name for name in missing if cluster.create(name, count, read[name]))]
 
@@ -137,6 +148,7 @@ def _table(rows: Sequence[Mapping[str, Any]], colours: Paint) -> list[str]:
 
 def _show_rights(document: Document, principal: str, as_json: bool) -> None:
     from pointsman.bus.rights import rights
+    from pointsman.bus.rights_once import rights_of_state
 
     needed: Sequence[Right] = rights(
         group=_group(document),
@@ -147,6 +159,13 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
         enriched=document.write.enriched,
         tables=tuple(read_topics(document).values()),
     )
+    more = rights_of_state(
+        pipeline=document.pipeline,
+        changelogs=list(_changelogs(document)),
+        transactions=document.delivery == "exactly_once",
+    )
+    roles = dict.fromkeys(right.role for right in (*needed, *more))
+    needed = [right for role in roles for right in (*needed, *more) if right.role == role]
     if as_json:
         write_json(
             [

@@ -20,9 +20,7 @@ Changes = list[tuple[int, str, Sequence[Change]]]
 def changes_of(decided: Decided) -> Changes:
     """What a batch changed."""
     return [
-        (number, name, found)
-        for (_, number), stores in decided.changes.items()
-        for name, found in stores
+        (number, name, found) for (_, number), stores in decided.changes.items() for name, found in stores
     ]
 
 

@@ -138,6 +138,7 @@ class ExactlyOnce(Worker):
         self._intake.forget()
         if again and self._link.quota is not None:
             self._link.quota.give_back(again)
+            self._intake.exhausted = False
         self._intake.resume()
 
     def _seek(self, committed: dict[Place, int]) -> None:
@@ -147,7 +148,7 @@ class ExactlyOnce(Worker):
 
     # The life of a partition.
 
-    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if not self._aborted and partitions:
             self._flow.step(0.0)
             if (
@@ -183,9 +184,23 @@ class ExactlyOnce(Worker):
                     self._state.checkpoint(last=True)
                 return
             self._intake.serve()
+        while self.transactions.failed and self._clock.monotonic() < end:
+            self._go_back()
+            self._intake.serve()
+            self.transactions.wait(_POLL_SECONDS)
+        if not self.transactions.failed:  # what was under way was given up, and is decided again
+            self._go_on()
+            return
         raise EnvironmentFault(
             "the last transaction could not be committed: its events will be decided when a run begins again"
         )
+
+    def _go_on(self) -> None:
+        """Works on after all, where nobody wants the end but for there being nothing to do."""
+        if not self._link.stopping:
+            while not self._over():
+                self._turn()
+            self._drain()
 
     def _close(self) -> None:
         self._aborted = self._aborted or not self.transactions.idle

@@ -1,8 +1,8 @@
 """From a batch to what is published in transactions: whole slices, in each partition's order.
 
-A slice is what a batch has of one partition: its effects, the changes of state that its events made, and the
-offset behind it. State was changed in order when the batch was decided, so a slice is published as one, and not
-before the earlier ones of its partition. A batch whose models answer at once goes out whole.
+A slice is what a batch has of one partition: its effects, the changes of state that its events made, and
+the offset behind it. State was changed in order when the batch was decided, so a slice is published as one,
+and not before the earlier ones of its partition. A batch whose models answer at once goes out whole.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Slices(Flow):
         """Bytes of what is not published."""
         return self._waiting_bytes + self._publisher.bytes
 
-    @bytes.setter
+    @bytes.setter  # noqa: A003  as a flow calls it
     def bytes(self, _: int) -> None:
         """Nothing: they are counted here."""
 

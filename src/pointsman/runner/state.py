@@ -284,6 +284,6 @@ def widened(what: str, partitions: int, known: int, changelogs: Any) -> Environm
     topics = ", ".join(sorted(changelogs))
     return EnvironmentFault(
         f"{what} has {partitions} partitions and the state of this pipeline {known}: keys have moved between "
-        f"partitions, and what is remembered of them has not. Stop the pipeline, then either delete {topics} and "
-        "run with --from earliest to remember anew, or give it another name under pipeline:"
+        f"partitions, and what is remembered of them has not. Stop the pipeline, then either delete {topics} "
+        "and run with --from earliest to remember anew, or give it another name under pipeline:"
     )

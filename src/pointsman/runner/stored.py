@@ -69,9 +69,7 @@ def sizes(document: Document, cluster: Topics) -> list[Stored]:
             else:
                 held[number, name] = len(name) + len(value)
         keys = {(number, name[:-3]) for number, name in held}
-        found.append(
-            Stored(spec.field, topic, partitions, len(keys), len(held), sum(held.values()), seen)
-        )
+        found.append(Stored(spec.field, topic, partitions, len(keys), len(held), sum(held.values()), seen))
     return found
 
 

@@ -58,8 +58,8 @@ def timeout_of(kafka: Mapping[str, Any]) -> dict[str, Any]:
 class TransactionalWriter(Writer):
     """The producer of a worker in `delivery: exactly_once`.
 
-    `open`, `commit`, `abort` and `renew` block and may run in a thread beside the others, which are not called
-    while they run.
+    `open`, `commit`, `abort` and `renew` block and may run in a thread beside the others, which are not
+    called while they run.
 
     Attributes:
         broken: Whether the transaction can only be aborted.
@@ -93,6 +93,14 @@ class TransactionalWriter(Writer):
         """Begins a transaction."""
         self._producer.begin_transaction()
 
+    def flush(self, seconds: float) -> bool:
+        """Waits until all is acknowledged or given up; returns False where that takes longer."""
+        try:
+            return self._producer.flush(seconds) == 0
+        except (KafkaException, SystemError):
+            # What is fatal to the client is raised from among its callbacks; the next call tells what.
+            return not len(self._producer)
+
     def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:
         """Has everything acknowledged, and commits it together with `offsets`.
 
@@ -103,9 +111,9 @@ class TransactionalWriter(Writer):
             group: The consumer group's metadata; a member that the group has gone on without is refused.
 
         Raises:
-            KafkaException: It is not committed, or nobody knows; then `abort` or, after what is fatal, `renew`.
+            KafkaException: It is not committed, or nobody knows; `recover` comes next.
         """
-        while self._producer.flush(1.0) and not self._closed.is_set():
+        while not self.flush(1.0) and not self._closed.is_set():
             pass
         self._again(lambda: self._producer.send_offsets_to_transaction(list(offsets), group))
         self._again(self._producer.commit_transaction)
@@ -139,10 +147,8 @@ class TransactionalWriter(Writer):
         Raises:
             KafkaException: The cluster does not allow it.
         """
-        old = self._producer
-        with suppress(KafkaException):
-            old.purge(in_queue=True, in_flight=True, blocking=False)
-            old.flush(_OLD_SECONDS)
+        with suppress(KafkaException, SystemError):
+            self._producer.purge(in_queue=True, in_flight=True, blocking=False)
         self._producer = Producer({**self._config, "on_delivery": self._reported})
         self.open()
         self.bytes, self.broken = 0, False
@@ -160,9 +166,10 @@ class TransactionalWriter(Writer):
 
     def close(self) -> None:
         """Aborts what is not committed, and goes."""
-        with suppress(KafkaException):  # none is open, or the cluster is away: it times out
+        with suppress(KafkaException, SystemError):  # none is open, or the cluster is away: it times out
             self._producer.abort_transaction(_OLD_SECONDS)
-        super().close()
+        with suppress(SystemError):  # as above
+            super().close()
 
     def _again(self, call: Callable[[], Any]) -> None:
         """Calls until it is done or trying again cannot help."""
@@ -170,6 +177,9 @@ class TransactionalWriter(Writer):
             try:
                 call()
                 return
+            except SystemError:  # as in `flush`
+                if self._closed.wait(_AGAIN_SECONDS):
+                    raise
             except KafkaException as error:
                 if not error.args[0].retriable() or self._closed.wait(_AGAIN_SECONDS):
                     raise

@@ -3,7 +3,7 @@
     idle ── publish ──► open ── the interval is over ──► committing ──► idle, and what waited is published
                           └───────── something fails ────────┴──► aborted: the worker goes back
 
-While a transaction is committed its producer takes no records: effects that come meanwhile wait for the next one.
+While a transaction is committed its producer takes no records: effects that come meanwhile wait for the next.
 """
 
 from __future__ import annotations
@@ -333,7 +333,7 @@ class Transactions:
         if said is not None:
             if not self._opened or will_not_pass(said):
                 raise fault(said, self._kafka, f"cannot begin transactions as {name}", name) from error
-            self._say("transaction_failed", problem=describe(said.str()), name=name)
+            self._say("transaction_failed", problem=describe(said.str()), transactional_id=name)
             if said.code() in FENCED and now - self._begun_at < self._writer.timeout:
                 self._fenced(name, now)
         self._aborts += 1
@@ -350,8 +350,8 @@ class Transactions:
         self._fenced_at = [at for at in self._fenced_at if now - at < _TWIN_SECONDS] + [now]
         if len(self._fenced_at) > 1:
             raise EnvironmentFault(
-                f"another run has the transactional id {name} and ends this one's transactions: give each run "
-                "on this machine a name of its own with --instance. Nothing is lost"
+                f"another run has the transactional id {name} and ends this one's transactions: give each "
+                "run on this machine a name of its own with --instance. Nothing is lost"
             )
 
     def _raise_undelivered(self) -> None:

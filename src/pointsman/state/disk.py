@@ -1,7 +1,7 @@
-"""A backing on disk: RocksDB under the worker's state folder, so that memory is bounded and a restart is short.
+"""A backing on disk, RocksDB under the worker's state folder: memory is bounded and a restart is short.
 
-The folder is a copy. It holds only what was committed, and up to which offset of the changelog; what came after
-is read from there. A folder that cannot be used is made anew from the changelog.
+The folder is a copy. It holds only what was committed, and up to which offset of the changelog; what came
+after is read from there. A folder that cannot be used is made anew from the changelog.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MARK: Final = b"\0"
 
 _SLOT_BYTES: Final = 3
 _STALE_MS: Final = 20 * 3_600_000
-"""A copy that is older is not used: deletes that it missed may be gone from the changelog (after 24 hours)."""
+"""A copy that is older is not used: deletes that it missed may be gone from the changelog, after a day."""
 
 _BUFFER: Final = 8 << 20
 _OPEN_FILES: Final = 64
@@ -209,16 +209,16 @@ class Disk:
         said = str(error)
         if "No space left" in said:
             return EnvironmentFault(
-                f"no space is left for state in {folder}: free some, or give --state-dir another disk, and start "
-                "again; nothing is lost, what is missing there is read from the changelog"
+                f"no space is left for state in {folder}: free some, or give --state-dir another disk, and "
+                "start again; nothing is lost, what is missing there is read from the changelog"
             )
         if "Permission denied" in said or "Read-only" in said:
             return EnvironmentFault(
                 f"cannot write state in {folder} ({said}): give --state-dir a folder of yours"
             )
         return StateError(
-            f"the state in {folder} cannot be used ({said}): remove the folder and start again; it is read from "
-            "the changelog"
+            f"the state in {folder} cannot be used ({said}): remove the folder and start again; it is read "
+            "from the changelog"
         )
 
 
