@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ def open_with(broker: Kafka, tmp_path: Path) -> Iterator[Open]:
     yield open_it
     for opened in made:
         opened.host.close()
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def row(key: str | bytes, value: Any, *more: int) -> tuple[Any, ...]:
@@ -200,6 +206,70 @@ def test_topics_that_do_not_fit_are_told(
     monkeypatch.setattr(limits, "MAX_ROWS", 3)
     with pytest.raises(StateError, match="the table 'c' grows too large"):
         open_with({"c": {"topic": topic}}, {"x": "c[?k].?x"})
+
+
+def probe(cell: str, rtt: float) -> tuple[str, str]:
+    """A record about how a cell behaves."""
+    return cell, json.dumps({"cell_id": cell, "rtt": rtt})
+
+
+def test_a_window_over_another_topic_is_a_table(broker: Kafka, open_with: Open) -> None:
+    """Rows are what came of their key in the last minute, of all partitions; stale ones are absent."""
+    probes = broker.create_topic(unique("probes"), 3)
+    broker.produce(probes, [probe("c1", rtt) for rtt in range(1, 101)], timestamp=now() - 300_000)
+    broker.produce(probes, [probe("c1", 10.0 * n) for n in range(1, 101)] + [probe("c2", 7.0), ("c3", "no")])
+    broker.produce(probes, [probe("c4", 9.0)], timestamp=now() - 40_000)
+    opened = open_with(
+        {
+            "cells": {
+                "from": probes,
+                "key": "cell_id",
+                "window": {
+                    "over": "1m",
+                    "aggregate": {"rtt": {"quantile": "rtt", "q": 0.95}, "n": "count", "top": {"max": "rtt"}},
+                },
+                "stale_after": "30s",
+            }
+        },
+        {"n": "cells[?id].?n.orValue(0)", "rtt": "cells[?id].?rtt.orValue(-1.0)", "row": "cells[id]"},
+    )
+
+    def seen(cell: str, ahead_ms: int = 0) -> dict[str, Any]:
+        return opened.metadata({"id": cell}, now_ms=now() + ahead_ms)[0]
+
+    found = seen("c1")
+    assert found["n"] == 100
+    assert found["rtt"] == pytest.approx(950.0, rel=0.011)
+    assert found["row"] == {"rtt": found["rtt"], "n": 100, "top": 1000.0}
+    assert (seen("c2")["n"], seen("c3")["n"], seen("c4")["n"]) == (1, 0, 0)
+    assert seen("c1", 35_000)["n"] == 0
+    broker.produce(probes, [probe("c3", 5.0)])
+    opened.until(lambda: seen("c3")["n"] == 1)
+    opened.host.count_requests()
+    assert opened.host.metrics.snapshot()["pointsman_table_unusable_total"] == {("cells",): 1}
+
+
+def test_what_was_decided_is_a_table(pipeline: Pipeline) -> None:
+    """`$decisions`: a rule sees what each key has spent by the decisions made so far."""
+    pipeline.document["tables"] = {
+        "spent": {
+            "from": "$decisions",
+            "key": "event.k",
+            "window": {
+                "over": "1h",
+                "aggregate": {"events": "count", "cost": {"sum": 'result.model == "fast" ? event.n : 0'}},
+            },
+        }
+    }
+    pipeline.document["enrich"] = {"before": "spent[?k].?cost.orValue(0.0)"}
+    pipeline.send(events(30, keys=3))
+    pipeline.run("--until-idle", "0.5")
+    assert {d["metadata"]["before"] for d in pipeline.decisions()} == {0.0}
+    pipeline.send(events(3, keys=3))
+    pipeline.run("--until-idle", "0.5")
+    wanted = {f"k{key}": float(sum(range(key, 30, 3))) for key in range(3)}
+    second = [d for d in pipeline.decisions() if d["metadata"]["before"]]
+    assert {d["event"]["k"]: d["metadata"]["before"] for d in second} == wanted
 
 
 FUNCTIONS = """

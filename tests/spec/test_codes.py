@@ -34,7 +34,6 @@ UNSHOWN = {
     "E505": "it needs a registry that is down",
     "E506": "it needs a registry",
     "W507": "it needs a registry",
-    "E241": "it needs a field that is only known in order",
     "E425": "it needs a broker",
     "W426": "it needs a broker",
     "E427": "it needs a broker",

@@ -10,6 +10,8 @@ __all__ = ["TABLES"]
 
 _ROW = "tables:\n  crm: {python: 'baseline:predict'}\nenrich:\n"
 
+_SPENT = "  spent: {window: {key: user_id, over: 1h, sum: amount}}\n"
+
 TABLES: Final = {
     "E240": Code(
         "a function's rows in an expression",
@@ -24,6 +26,8 @@ TABLES: Final = {
         "The function is asked before the batch is decided, and the key depends on something that is known "
         "only while events are decided in order, such as a window.",
         "Make the key of fields of the event, expressions and other look-ups.",
+        _ROW + _SPENT + "  vip: {lookup: crm, key: string(spent), take: vip, default: false}",
+        _ROW + _SPENT + "  vip: {lookup: crm, key: user_id, take: vip, default: false}",
     ),
     "E242": Code(
         "a field that asks a model which cannot be asked by then",
@@ -45,8 +49,8 @@ TABLES: Final = {
     ),
     "E427": Code(
         "a table's topic with another number of partitions",
-        "With `scope: partition` a worker reads the partitions of the table that it has of the source, so rows "
-        "must lie in the partition of the events of their key.",
+        "With `scope: partition` a worker reads the partitions of the table that it has of the source, so "
+        "rows must lie in the partition of the events of their key.",
         "Give the topic as many partitions as the source, or use `scope: global`.",
     ),
 }

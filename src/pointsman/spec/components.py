@@ -19,6 +19,7 @@ from pointsman.spec.node import Node
 from pointsman.spec.read import BAD, Reader, build, declared, did_you_mean, listed, nearest
 from pointsman.spec.rules import secret_properties
 from pointsman.spec.tables.base import DECISIONS, tables
+from pointsman.spec.tables.derived import Derived, windowed
 from pointsman.strategy.base import strategies
 
 __all__ = [
@@ -141,15 +142,25 @@ def read_table(reader: Reader, name: str, node: Node) -> Any:
         return None
     component: Any = tables.get(kind)
     over = node.members["from"].text if "from" in node.members else ""
+    before = len(reader.findings)
     with reader.expressions.over_records(decisions=over == DECISIONS, here=kind == "from"):
         config = reader.config(component.Config, node, f"the table '{name}'")
-    return None if config is BAD else config
+    if config is BAD:
+        return None
+    if isinstance(config, Derived.Config) and len(reader.findings) == before:
+        try:
+            windowed(config)
+        except Misfit as misfit:
+            _tell(reader, node, misfit)
+            return None
+    return config
 
 
 def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
     """The enricher of a metadata field."""
     if node.broken:
         return None
+    before = len(reader.findings)
     if node.shape == "map":
         name = _named(reader, "enricher", node, {})
         if name is None:
@@ -167,9 +178,15 @@ def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
         component: Any = enrichers.get(name)
         made = component.from_config(config)
     except Misfit as misfit:
-        _tell(reader, node, misfit)
+        if not _errors(reader, before):  # a key that is wrong was read as left out
+            _tell(reader, node, misfit)
         return None
     return Enrich(field, name, config, made.result, isinstance(made, Remembers))
+
+
+def _errors(reader: Reader, before: int) -> bool:
+    """Whether something was found wrong since there were `before` findings."""
+    return any(found.severity == "error" for found in reader.findings[before:])
 
 
 def read_use(reader: Reader, route: str, node: Node) -> Use | None:

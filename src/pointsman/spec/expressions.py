@@ -72,6 +72,7 @@ class Expressions:
         self._scopes: dict[bool, Scope] = {}
         self._compiled: dict[tuple[int, str, str], Program | None] = {}
         self._kept: list[Node] = []
+        self._decisions = False
 
     def declare(
         self,
@@ -93,10 +94,11 @@ class Expressions:
         before = dict(self._scopes)
         if here:
             self._scopes[False] = _DECISION if decisions else _RECORD
+            self._decisions = decisions
         try:
             yield
         finally:
-            self._scopes = before
+            self._scopes, self._decisions = before, False
 
     def add(self, name: str, result: str) -> None:
         """Makes a metadata field known to the expressions that follow."""
@@ -171,6 +173,8 @@ class Expressions:
         name = node.text[problem.offset : problem.offset + problem.length].removeprefix("metadata.")
         if problem.code == "E301" and name.partition(".")[0] in self.coming - set(self.metadata):
             hint = "it is added further down: only what is added before can be used here"
+        if problem.code == "E301" and self._decisions:
+            hint = f"a decision record has no fields of its own: write event.{name} or metadata.{name}"
         if problem.code == "E300" and node.style == "plain" and "#" in _after(node):
             hint = "YAML takes what follows ' #' for a comment; put the expression in quotes"
         tell(place, problem.code, scrub(node, problem.message), hint, problem.severity)
