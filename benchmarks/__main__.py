@@ -1,7 +1,8 @@
 """Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-NAME is throughput, routes, allocations, latency, stateful, serving, guard or stall. Every contender
-consumes the same topic, writes the same record with the same client settings and commits after delivery.
+NAME is throughput, exactly_once, routes, allocations, latency, stateful, serving, guard or stall.
+Every contender consumes the same topic, writes the same record with the same client settings and commits
+after delivery.
 `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
 """
 
@@ -20,6 +21,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.clients import producer_config
+from benchmarks.exactly_once import run as run_delivery
 from benchmarks.guard import main as guard
 from benchmarks.latency import latency
 from benchmarks.measure import Usage, measured
@@ -106,6 +108,15 @@ def throughput(bench: Bench) -> None:
     print(f"\nPointsman's memory over the second half of a run: x {growth:.3f}")
 
 
+def exactly_once(bench: Bench) -> None:
+    """Decisions and offsets in transactions of 100 ms, against at least once."""
+    found: dict[str, list[Usage]] = {"at_least_once": [], "exactly_once": []}
+    for _ in range(ROUNDS):
+        for delivery, runs in found.items():
+            runs.append(run_delivery(bench, delivery, COUNT))
+    _table(found, "at_least_once", COUNT)
+
+
 def routes(bench: Bench) -> None:
     """10 to 10,000 routes: CPU microseconds for each event, start-up taken off."""
     found: dict[int, list[tuple[float, float]]] = {}
@@ -149,7 +160,8 @@ def main(only: list[str]) -> None:
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
     ours = {"serving": serving, "guard": overhead, "stall": stall}  # these make their own events
     suites = {
-        "throughput": throughput, "routes": routes, "allocations": allocations, "latency": latency,
+        "throughput": throughput, "exactly_once": exactly_once, "routes": routes, "allocations": allocations,
+        "latency": latency,
         "stateful": stateful, **ours,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:

@@ -50,6 +50,7 @@ class Host:
         overload: Whether the model of `limits.max_lag` answers, whatever is picked.
         tracing: Makes spans of decisions; None where nobody asked.
         state: What is remembered of each partition; needed where the policy has stores.
+        after: Shown each batch once it is decided.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Host:
         self.overload = False
         self.tracing: Tracing | None = None
         self.state: State | None = None
+        self.after: Callable[[Decided], None] = lambda _: None
 
     @classmethod
     def open(
@@ -153,6 +155,7 @@ class Host:
             self.policy.decoder.prepare(batch.values)
         with self._tables.batch(batch) as rows:
             decided = decide(batch, rows, self.policy, self.state, overload=self.overload)
+        self.after(decided)
         count = self.metrics.count
         count("pointsman_batches_total")
         count("pointsman_events_total", len(batch))

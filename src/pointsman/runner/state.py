@@ -8,6 +8,7 @@ gone        memory is freed; what is on disk stays for the next time
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from confluent_kafka import TopicPartition
 
 from pointsman.base.errors import EnvironmentFault, PointsmanError
 from pointsman.bus.read import Place
+from pointsman.engine.decide import Decided
 from pointsman.runner.changes import Changes
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
@@ -33,6 +35,12 @@ Opening = Callable[[str, int], Backing]
 
 _TELL_SECONDS = 5.0
 _MARK_SECONDS = 10.0
+_SWEEP_SECONDS = 1.0
+_SWEPT = 500
+"""Keys of a store and partition that are looked at each time."""
+
+_TIME = re.compile(rb'","time":(-?\d+)')
+"""In a decision record; within a text the quotes would be escaped."""
 
 
 def backing_in(folder: Path | None, pipeline: str) -> Opening:
@@ -90,6 +98,7 @@ class StateKeeper:
         self._held: dict[int, _Held] = {}
         self._restores: dict[Restore, dict[int, _Held]] = {}
         self._tell_at = 0.0
+        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
         self._mark_at = time.monotonic() + _MARK_SECONDS
         self._marks: dict[Place, int] = {}
 
@@ -181,6 +190,29 @@ class StateKeeper:
                 backing.close()
         self._restores.clear()
         self._held.clear()
+
+    # What is idle.
+
+    def see(self, decided: Decided) -> None:
+        """Now and then drops keys that have been idle too long, by the time of the events just decided.
+
+        The oldest of them tells the time: one that is dated ahead does not make others old.
+        """
+        now = time.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + _SWEEP_SECONDS
+        times: dict[int, int] = {}
+        for call in decided.calls:
+            for index, head in zip(call.indices, call.heads, strict=True):
+                found = _TIME.search(head)
+                if found is not None:
+                    number, when = decided.batch.partitions[index], int(found[1])
+                    times[number] = min(when, times.get(number, when))
+        for number, when in times.items():
+            held = self._held.get(number)
+            for store in ((held and held.stores) or {}).values():
+                store.sweep(when, _SWEPT)
 
     # Committed or not.
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -74,6 +75,9 @@ class View:
             Text(),
             _models(snapshot),
         ]
+        restoring = _restoring(snapshot)
+        if restoring is not None:
+            parts += [Text(), restoring]
         failures = _failures(snapshot)
         if failures:
             parts += [Text(), Text("   ".join(failures), style="yellow")]
@@ -114,6 +118,19 @@ def _models(snapshot: Snapshot) -> Table:
             *(f"≤ {bound * 1000:g} ms" if (bound := quantile(known, q)) else "" for q in (0.5, 0.99)),
         )
     return table
+
+
+def _restoring(snapshot: Snapshot) -> Table | None:
+    """How far the state of partitions that came is read; None while none is."""
+    waiting = total(snapshot, "pointsman_restoring_partitions")
+    if not waiting:
+        return None
+    left = total(snapshot, "pointsman_restoring_records")
+    read = total(snapshot, "pointsman_restored_records_total")
+    row = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=max(read + left, 1), completed=read, width=40)
+    row.add_row(f"state of {waiting:,.0f} partitions", bar, f"{read:,.0f} of {read + left:,.0f} records")
+    return row
 
 
 def _failures(snapshot: Snapshot) -> list[str]:

@@ -191,7 +191,7 @@ def _state(
         link.say,
         metrics,
     )
-    host.state = state
+    host.state, host.after = state, state.see
     return state
 
 

@@ -1,0 +1,88 @@
+"""State on disk: what is committed is there again, with the changelog's offset; what is not is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsman.base.errors import EnvironmentFault
+from pointsman.state.base import Backing, Change, joined
+from pointsman.state.disk import Disk
+from pointsman.state.memory import Memory
+
+CHANGES = st.lists(
+    st.tuples(
+        st.builds(joined, st.sampled_from(["a", "b", "a\0b", "é", ""]), st.sampled_from([0, 1, 65535])),
+        st.one_of(st.none(), st.binary(max_size=4)),
+    ),
+    max_size=6,
+)
+STEPS = st.lists(st.one_of(CHANGES, st.sampled_from(["commit", "abort"])), max_size=12)
+
+
+def contents(backing: Backing) -> dict[str, list[tuple[int, bytes]]]:
+    return {key: backing.read(key) for key in backing.keys()}  # noqa: SIM118  it is no dict
+
+
+@settings(max_examples=60)
+@given(steps=STEPS)
+def test_disk_and_memory_agree(tmp_path_factory: pytest.TempPathFactory, steps: list[object]) -> None:
+    """Whatever is staged, committed and aborted, both hold the same; reopened, what was committed."""
+    folder = tmp_path_factory.mktemp("disk")
+    disk, memory, kept = Disk(folder), Memory(), Memory()
+    staged: list[Change] = []
+    for step in steps:
+        if step == "commit":
+            for backing in (disk, memory):
+                backing.apply(staged)
+            kept.load(staged)
+            staged = []
+        elif step == "abort":
+            for backing in (disk, memory):
+                backing.discard()
+            staged = []
+        else:
+            assert isinstance(step, list)
+            for backing in (disk, memory):
+                backing.stage(step)
+            staged += step
+        assert contents(disk) == contents(memory)
+    disk.mark(7)
+    disk.close()
+    again = Disk(folder)
+    assert contents(again) == contents(kept)
+    assert again.offset == 7
+    again.close()
+
+
+def test_a_copy_that_is_too_old_begins_anew(tmp_path: Path) -> None:
+    """Deletes that it missed may be gone from the changelog, so nothing of it is used."""
+    disk = Disk(tmp_path / "0", now_ms=0)
+    disk.load([(joined("a", 0), b"x")])
+    disk.mark(3)
+    disk.close()
+    fresh = Disk(tmp_path / "0", now_ms=19 * 3_600_000)
+    assert (fresh.offset, fresh.read("a")) == (3, [(0, b"x")])
+    fresh.close()
+    stale = Disk(tmp_path / "0", now_ms=21 * 3_600_000)
+    assert (stale.offset, stale.read("a")) == (None, [])
+    stale.close()
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    """While another worker, shut out but not gone, has the folder, one beside it is used."""
+    first = Disk(tmp_path / "0")
+    second = Disk(tmp_path / "0")
+    assert (first.folder.name, second.folder.name) == ("0", "0.1")
+    first.close()
+    second.close()
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    """A file in its place is a fault of the surroundings, with the place and the cause."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFault, match="cannot keep state in"):
+        Disk(tmp_path / "file" / "0")
