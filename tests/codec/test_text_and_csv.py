@@ -28,18 +28,8 @@ REGISTRY = RegistryKeys(url="http://localhost:1")
 """Is not asked before a value names a schema."""
 
 HELPERS = {
-    *(
-        "avro_values",
-        "base",
-        "cloudevents",
-        "fields",
-        "json_objects",
-        "proto_messages",
-        "protoc",
-        "readers",
-        "registry",
-    ),
-    *("registry_keys", "shape", "values", "whole"),
+    *("avro_logical", "avro_values", "base", "cloudevents", "fields", "json_objects", "proto_messages"),
+    *("protoc", "readers", "registry", "registry_keys", "shape", "values", "whole"),
 }
 
 
