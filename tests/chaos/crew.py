@@ -76,24 +76,19 @@ class Crew:
         time.sleep(seconds)
         process.send_signal(signal.SIGCONT)
 
-    def drain(self, instance: str) -> None:
-        """SIGTERM; the worker finishes, commits and leaves."""
-        member = self.members.pop(instance)
-        member.process.terminate()
-        try:
-            member.process.wait(60)
-        except subprocess.TimeoutExpired:
-            member.process.kill()
-            self.strange.append(f"{instance} did not drain within 60 s")
-        if member.process.returncode not in (0, 3):
-            self.strange.append(f"{instance} ended with {member.process.returncode}: {tail(member.log)}")
-
     def drain_all(self) -> None:
-        """SIGTERM to all, and waits."""
-        for member in self.members.values():
+        """SIGTERM to all: they finish, commit and leave."""
+        members, self.members = self.members, {}
+        for member in members.values():
             member.process.terminate()
-        for instance in list(self.members):
-            self.drain(instance)
+        for instance, member in members.items():
+            try:
+                member.process.wait(60)
+            except subprocess.TimeoutExpired:
+                member.process.kill()
+                self.strange.append(f"{instance} did not drain within 60 s: {tail(member.log)}")
+            if member.process.returncode not in (0, 3, -signal.SIGTERM):  # the last: it had not begun
+                self.strange.append(f"{instance} ended with {member.process.returncode}: {tail(member.log)}")
 
     def revive(self) -> None:
         """Starts again who ended by itself; only code 3, an environment that failed, is no surprise."""

@@ -68,9 +68,14 @@ class Wanted:
 
 @dataclass(slots=True)
 class _Seen:
-    """What one key's events were, each as (time, amount or None, device)."""
+    """What one key's events were, each as (time, amount or None, device).
+
+    Attributes:
+        large: The times of those that the window of large ones took.
+    """
 
     events: list[tuple[int, float | None, str]] = field(default_factory=list)
+    large: list[int] = field(default_factory=list)
 
 
 class Oracle:
@@ -122,20 +127,17 @@ class Oracle:
                 metadata["hourly"] = largest
         else:
             wanted.late = True
-        self._big(metadata, seen, when, amount, wanted)
+        self._big(wanted, self.seen[user].large, when, amount)
         if when > newest - HOUR:
             seen.append((when, amount, device))
 
     @staticmethod
-    def _big(
-        metadata: dict[str, Any], seen: list[tuple[int, float | None, str]], when: int, amount: float | None,
-        wanted: Wanted,
-    ) -> None:  # fmt: skip
-        """Its newest event is that of the events which it counted."""
-        counted = [e for e in seen if e[1] is not None and e[1] > 500.0]
-        newest = max((e[0] for e in counted), default=when)
-        if when <= newest - 10 * MINUTE:
+    def _big(wanted: Wanted, seen: list[int], when: int, amount: float | None) -> None:
+        """Its newest event is that of the events which it took."""
+        if when <= max(seen, default=when) - 10 * MINUTE:
             wanted.late = True
             return
-        inside = sum(when - 10 * MINUTE < e[0] <= when for e in counted)
-        metadata["big"] = inside + (amount is not None and amount > 500.0)
+        counts = amount is not None and amount > 500.0
+        wanted.metadata["big"] = sum(when - 10 * MINUTE < one <= when for one in seen) + counts
+        if counts:
+            seen.append(when)
