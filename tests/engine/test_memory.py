@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from tests.engine.conftest import NOW, batch_of
+from tests.engine.conftest import batch_of
 
 from pointsman.base.errors import EvalError
 from pointsman.cel.program import Scope, compile  # noqa: A004  CEL has no other word for it
@@ -47,6 +47,9 @@ class Tally:
         self.changed.clear()
         self.backing.stage(changes)
         return changes
+
+    def show(self, key: str, now_ms: int | None = None) -> Any:  # noqa: ARG002  the role's signature
+        return self.counts.get(key) and {"value": self.counts[key]}
 
 
 class Counting:
@@ -253,4 +256,6 @@ def test_explain_counts_an_event_once(policy):
         for _ in range(2)
     ]
     assert [[one.get("value") for one in each.metadata] for each in told] == [[1, 2, False], [2, 2, True]]
-    assert NOW
+    assert [one.state for one in told] == [
+        [{"field": "first", "key": "U1", "value": count}] for count in (1, 2)
+    ]

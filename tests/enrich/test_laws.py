@@ -18,7 +18,7 @@ NAMES = enrichers.names()
 DOCUMENT = """\
 version: 1
 pipeline: laws
-source: {{topics: [events], fields: {{user_id: string, amount: double}}}}
+source: {{topics: [events], key: user_id, fields: {{user_id: string, amount: double}}}}
 tables:
   customers: {{file: customers.csv, key: user_id}}
 enrich:

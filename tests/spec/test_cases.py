@@ -66,7 +66,7 @@ def test_a_case_may_want_any_status(tmp_path: Path, status: str) -> None:
         ("- {name: a, event: {}, want: {}, models: {other: {fails: x}}}", [("E205", 1, 58)]),
         ("- {name: a, event: {}, want: {}, tables: {c: {}}}", [("E218", 1, 43)]),
         ("- {name: a, event: {}, want: {}, time: today}", [("E205", 1, 40)]),
-        ("- {name: a, event: {}, want: {}, state: {}}", [("E206", 1, 34)]),
+        ("- {name: a, event: {}, want: {}, state: {spend: {U1: 1}}}", [("E205", 1, 42)]),
         ("- {name: a, want: {}}", [("E202", 1, 3)]),
         ("- {name: a, event: {}, want: {}}\n- {name: a, event: {}, want: {}}", [("E210", 2, 10)]),
         ("name: a", [("E204", 1, 1)]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +27,19 @@ def explain(
     pipeline: Pipeline = DEFAULT_PIPELINE,
     *,
     event: Annotated[
-        str, typer.Option(metavar="JSON|@FILE", help="The event, or a file of events; @- is standard input.")
-    ],
-    line: Annotated[int, typer.Option(min=1, help="Which event of the file.")] = 1,
+        str | None,
+        typer.Option(metavar="JSON|@FILE", help="The event, or a file of events; @- is standard input."),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Events in order, each of which sees those before it."),
+    ] = None,
+    line: Annotated[
+        int | None, typer.Option(min=1, help="Which event of the file; the first of --event by default.")
+    ] = None,
+    state: Annotated[
+        bool, typer.Option("--state", help="Show what windows hold of the event's key.")
+    ] = False,
     key: Annotated[str | None, typer.Option(help="The record's Kafka key.")] = None,
     topic: Annotated[
         str | None, typer.Option(help="The record's topic; the first source by default.")
@@ -47,26 +58,50 @@ def explain(
 
     How it was decoded, each metadata field, each route with the values that decided,
     what the model was given and answered, and the record that `run` would write.
+    With --events, windows remember the events before; with --line, only that one is shown.
 
     Examples:
 
       pointsman explain --event @events.jsonl --line 3
 
       pointsman explain payments.yaml --event '{"amount": 1020}' --json
+
+      pointsman explain --events events.jsonl --line 12 --state
     """
     from pointsman.cli.workbench import Workbench
     from pointsman.spec import load
 
     document = load(existing(pipeline), overlay or ())
-    batch = _batch(document, _value(event, line, document.source.format), key, topic, header or [], at)
+    found = []
     with prints_aside(), Workbench(document) as bench:
-        told = asdict(bench.explain(batch))
+        for number, value in _values(event, events, line, document.source.format):
+            batch = _batch(document, value, key, topic, header or [], at)
+            if events is not None and line is not None and number < line:
+                bench.count(batch)
+                continue
+            told = asdict(bench.explain(batch))
+            found.append(told if state else {name: part for name, part in told.items() if name != "state"})
+            if line is not None:
+                break
+    if not found:
+        raise UsageError(f"{events} has no event {line or ''}".rstrip())
     if as_json:
-        write_json(told, indent=2)
+        write_json(found if events is not None and line is None else found[0], indent=2)
         return
     from pointsman.cli.explain_view import render
 
-    say(render(told, paint()))
+    say("\n\n\n".join(render(told, paint()) for told in found))
+
+
+def _values(
+    event: str | None, events: Path | None, line: int | None, source: str
+) -> Iterable[tuple[int, bytes]]:
+    """The events to look at, numbered from 1."""
+    if event is not None and events is None:
+        return [(line or 1, _value(event, line or 1, source))]
+    if events is not None and event is None:
+        return enumerate(reading.values(events, reading.format_of(events, source)), 1)
+    raise UsageError("give --event, one event, or --events, a file of them that remember each other")
 
 
 def _value(event: str, line: int, source: str) -> bytes:

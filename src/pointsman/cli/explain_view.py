@@ -12,6 +12,8 @@ __all__ = ["render", "route_lines"]
 
 _MARKS = {"true": "✓", "false": "✗", "error": "!", "not reached": "·"}
 _ROLES = {"true": "good", "false": "faint", "error": "bad", "not reached": "faint"}
+_PARTS = 12
+"""Parts of a window that are shown; `--json` has all."""
 _VALUE = 60
 """Characters of a value that are shown; the record below shows all of it."""
 
@@ -26,6 +28,7 @@ def render(told: Mapping[str, Any], paint: Paint = plain) -> str:
     parts = [
         ("event", _event(told, paint)),
         ("metadata", _metadata(told["metadata"], paint)),
+        ("state", _state(told.get("state", ()), paint)),
         ("routes", route_lines(told["routes"], paint)),
         ("choice", _choice(told["choice"], paint)),
         ("model", _calls(told["calls"], paint)),
@@ -69,6 +72,25 @@ def _metadata(metadata: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
         value = paint(f"! {error}", "bad") if error else jsonish(field["value"], limit=_VALUE)
         rows.append([paint(field["name"], "name"), value])
     return columns(rows)
+
+
+def _state(state: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
+    """Each window: its value, then what it is made of, newest first."""
+    lines = []
+    for window in state:
+        value = jsonish(window["value"], limit=_VALUE)
+        lines.append(f"  {paint(window['field'], 'name')} of {jsonish(window['key'])}  {value}")
+        parts = window.get("buckets") or window.get("events") or []
+        rows = []
+        for part in reversed(parts):
+            when = _time(part["from"] if "from" in part else part["time"]).partition(" ")[0]
+            held = jsonish(part["value"] if "value" in part else part["values"], limit=_VALUE)
+            mark = paint("counts", "good") if part["counts"] else paint("does not count", "faint")
+            rows.append([paint(when, "faint"), held, mark])
+        lines += ["  " + row for row in columns(rows[:_PARTS])]
+        if len(rows) > _PARTS:
+            lines.append(f"    and {len(rows) - _PARTS} older")
+    return lines
 
 
 def route_lines(routes: Sequence[Mapping[str, Any]], paint: Paint = plain) -> list[str]:

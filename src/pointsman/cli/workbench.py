@@ -20,7 +20,7 @@ from pointsman.base.records import Batch
 from pointsman.bus.client import connect
 from pointsman.cli.screen import warn
 from pointsman.engine.build import build
-from pointsman.engine.decide import Call, identify
+from pointsman.engine.decide import Call, decide, identify
 from pointsman.engine.explain import Explanation, explain
 from pointsman.engine.policy import Policy
 from pointsman.engine.testing import Tried, batch_of, picking, try_case
@@ -34,6 +34,7 @@ from pointsman.runner.logs import quiet
 from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.runner.tables import Tables
 from pointsman.spec.document import Document
+from pointsman.state.memory import Stores
 from pointsman.strategy.base import Strategy
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Workbench:
         self._topics_read = False
         self._conditions: dict[str, Any] = {}
         self._policies: dict[str | None, Policy] = {}
+        self._state: Stores | None = None
         self._remotes = Remotes(document)
         self._caller: Caller | None = None
         self._open()
@@ -87,7 +89,7 @@ class Workbench:
         self._tables.close()
 
     def explain(self, batch: Batch) -> Explanation:
-        """Tells why the one event of `batch` goes where it goes.
+        """Tells why the one event of `batch` goes where it goes; what it changes, the next one sees.
 
         Raises:
             SpecError, MissingExtra: The model that it goes to cannot be opened.
@@ -95,7 +97,21 @@ class Workbench:
         policy = self._policy(None)
         self._read_topics()
         with self._tables.batch(batch) as rows:
-            return explain(policy, batch, rows, self._ask, self._declared)
+            return explain(policy, batch, rows, self._ask, self._declared, self._remembered(policy))
+
+    def count(self, batch: Batch) -> None:
+        """Lets what is remembered see the event of `batch`, with no model asked."""
+        policy = self._policy(None)
+        if policy.stores:
+            self._read_topics()
+            with self._tables.batch(batch) as rows:
+                decide(batch, rows, policy, self._remembered(policy))
+
+    def _remembered(self, policy: Policy) -> Stores:
+        """What earlier events have left."""
+        if self._state is None:
+            self._state = Stores(policy.stores)
+        return self._state
 
     def try_case(self, case: Case) -> Tried:
         """Runs one case of the document's tests; raises as `explain` does."""

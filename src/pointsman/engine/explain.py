@@ -10,18 +10,28 @@ from typing import Any
 
 import msgspec
 
-from pointsman.base.errors import InvalidInput, ModelError, RecordError
+from pointsman.base.errors import EvalError, InvalidInput, ModelError, RecordError
+from pointsman.base.keys import key_text
 from pointsman.base.records import Batch, Headers
 from pointsman.cel.program import Program, describe
 from pointsman.cel.values import MISSING, Mistyped, Timestamp, to_json
 from pointsman.engine.decide import Call, Decided, decide
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy, RoutePlan
-from pointsman.engine.support import Errors, bool_of, headers_of, text_key, unpacked, verdict
-from pointsman.enrich.base import Binds, Tables
-from pointsman.state.base import State
+from pointsman.engine.support import (
+    Errors,
+    bool_of,
+    headers_of,
+    record_time,
+    text_key,
+    time_of,
+    unpacked,
+    verdict,
+)
+from pointsman.enrich.base import Binds, Remembers, Tables
+from pointsman.state.base import State, Store
 
-__all__ = ["Ask", "Explanation", "explain"]
+__all__ = ["Ask", "Explanation", "event_time", "explain"]
 
 Ask = Callable[[Call], tuple[Sequence[Any], float]]
 """Has a model answer a call: the replies to `call.ready()` and the milliseconds it took."""
@@ -41,6 +51,8 @@ class Explanation:
         calls: What the model was given and answered.
         record: The decision record as `run` writes it, or None.
         dead_letter: `reason` and `message`, or None.
+        state: What each window holds of the event's key once the event is counted: `field`, `key`, and what
+            the store shows.
     """
 
     id: str | None = None
@@ -53,6 +65,7 @@ class Explanation:
     calls: list[dict[str, Any]] = field(default_factory=list)
     record: dict[str, Any] | None = None
     dead_letter: dict[str, str] | None = None
+    state: list[dict[str, Any]] = field(default_factory=list)
 
 
 def explain(
@@ -93,6 +106,8 @@ def explain(
     _fields(told, names["event"], declared)
     _source_names(told, batch, headers, names)
     names |= {table: tables.get(table, {}) for table in policy.tables}
+    if state is not None:
+        _state(told, policy, state.of(batch.topics[0], batch.partitions[0]), names, seen)
     _metadata(told, policy, tables, names, seen)
     _routes(told, policy, names)
     return told
@@ -159,6 +174,22 @@ def _source_names(told: Explanation, batch: Batch, headers: Headers | None, name
     }
 
 
+def event_time(policy: Policy, batch: Batch) -> int:
+    """The time of the one event of `batch`, in milliseconds since 1970; the record's where it has none."""
+    try:
+        raw, headers = unpacked(policy.decoder, batch.record(0))
+    except RecordError:
+        return record_time(batch, 0, None)
+    if policy.time is not None and raw is not None:
+        names = {"headers": headers_of(headers), "key": text_key(batch.keys[0]), "topic": batch.topics[0]}
+        try:
+            names["event"] = _declared(policy, raw, policy.decoder.decode_whole(raw))
+            return time_of(policy.time.evaluate(names))
+        except (EvalError, RecordError):
+            pass
+    return record_time(batch, 0, headers)
+
+
 class _Seen:
     """What a batch of one event saw: its metadata, where some of it can not be computed again."""
 
@@ -169,6 +200,21 @@ class _Seen:
     def __call__(self, _: int, metadata: dict[str, Any], errors: Errors | None) -> None:
         self.metadata = metadata
         self.errors = {} if errors is None else {told["at"]: told["error"] for told in errors.first}
+
+
+def _state(
+    told: Explanation, policy: Policy, stores: Mapping[str, Store], names: dict[str, Any], seen: _Seen
+) -> None:
+    for name, enricher in policy.enrichers:
+        if not isinstance(enricher, Remembers) or not enricher.inputs:
+            continue
+        try:
+            key = key_text(enricher.inputs[0].evaluate({**names, "metadata": seen.metadata}))
+        except EvalError:
+            continue
+        shown = None if key is None else stores[name].show(key, told.time)
+        if shown is not None:
+            told.state.append({"field": name, "key": key, **shown})
 
 
 def _metadata(told: Explanation, policy: Policy, tables: Tables, names: dict[str, Any], seen: _Seen) -> None:

@@ -12,9 +12,11 @@ from pointsman.base import errors
 from pointsman.base.errors import ModelError
 from pointsman.base.records import Batch
 from pointsman.engine.decide import Call
-from pointsman.engine.explain import Ask, Explanation, explain
+from pointsman.engine.explain import Ask, Explanation, event_time, explain
 from pointsman.engine.policy import Policy, encode
 from pointsman.enrich.base import Tables
+from pointsman.state.memory import Stores
+from pointsman.state.window_seed import seed
 from pointsman.strategy.base import Choice, Strategy
 
 if TYPE_CHECKING:
@@ -83,7 +85,13 @@ def try_case(
         declared: The declared types of the event's fields.
         batch: The case's event, as `batch_of` makes it.
     """
-    told = explain(policy, batch, {**tables, **case.tables}, _stubbed(case, ask), declared)
+    state = Stores(policy.stores)
+    when = event_time(policy, batch) if case.state else 0
+    for field, keys in case.state.items():
+        store: Any = state.of(batch.topics[0], batch.partitions[0])[field]
+        for key, value in keys.items():
+            seed(store, key, value, when)
+    told = explain(policy, batch, {**tables, **case.tables}, _stubbed(case, ask), declared, state)
     found = differences(case.want, outcome(told.record, told.dead_letter))
     return Tried(case, told, tuple(found))
 

@@ -248,7 +248,7 @@ class Windowed:
     @staticmethod
     def example() -> str:
         """A valid value of `enrich.<field>`, as YAML."""
-        return "{window: {key: key, over: 1h, sum: event.amount}}"
+        return "{window: {key: user_id, over: 1h, sum: amount}}"
 
     def store(self, backing: Backing) -> WindowStore | ExactStore:
         """The window's events of one partition."""

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from pointsman.base.config import Anything, Choice, ListOf, MapOf, ModelName, Nested, OneOf, Text, Whole
 from pointsman.base.config import key as declare  # one of the keys is called key
-from pointsman.base.errors import SpecError
+from pointsman.base.errors import Misfit, SpecError
 from pointsman.base.reasons import FAILURE_CLASSES, STATUSES
+from pointsman.enrich.base import enrichers
 from pointsman.spec import kinds
 from pointsman.spec.document import Document
 from pointsman.spec.expressions import Expressions
@@ -19,6 +20,8 @@ from pointsman.spec.load import read_file
 from pointsman.spec.node import Node
 from pointsman.spec.read import Reader, declared, did_you_mean, listed
 from pointsman.spec.yaml import parse
+from pointsman.state.memory import Memory
+from pointsman.state.window_seed import seed
 
 __all__ = ["Case", "CaseKeys", "Stub", "WantKeys", "load_cases"]
 
@@ -76,7 +79,13 @@ class CaseKeys:
         default=None,
         example="2025-10-09T08:53:20Z",
     )
-    state: Any = declare(Anything(), "What is known before the event.", default=None, step=3)
+    state: Mapping[str, Any] = declare(
+        MapOf(MapOf(Anything())),
+        "What windows show before the event, by field and key; a window with several aggregates as a map.",
+        default={},
+        step=3,
+        example="{spend: {U8723: 4300.0}}",
+    )
     tables: Mapping[str, Any] = declare(
         MapOf(MapOf(Anything())),
         "Rows by key that stand in for a table's own.",
@@ -110,6 +119,7 @@ class Case:
         key: The record's Kafka key.
         headers: The record's headers, in order.
         time: The record's timestamp in epoch milliseconds, or None: now.
+        state: What windows show before the event, by field and key.
         tables: Rows by table and key.
         choose: The model that strategies pick, or None.
         models: The stubs by model.
@@ -122,6 +132,7 @@ class Case:
     key: str | None
     headers: tuple[tuple[str, str], ...]
     time: int | None
+    state: Mapping[str, Mapping[str, Any]]
     tables: Mapping[str, Mapping[str, Any]]
     choose: str | None
     models: Mapping[str, Stub]
@@ -162,6 +173,7 @@ def _case(reader: Reader, node: Node, document: Document) -> Case | None:
         return None
     time = _time(reader, node.members["time"], values["time"]) if "time" in values else None
     _tables(reader, node, document)
+    _state(reader, node, document)
     _stubs(reader, node)
     _want(reader, node, document)
     return Case(
@@ -171,6 +183,7 @@ def _case(reader: Reader, node: Node, document: Document) -> Case | None:
         key=values.get("key"),
         headers=tuple(values.get("headers", {}).items()),
         time=time,
+        state=values.get("state", {}),
         tables=values.get("tables", {}),
         choose=values.get("choose"),
         models=values.get("models", {}),
@@ -203,6 +216,23 @@ def _tables(reader: Reader, node: Node, document: Document) -> None:
         if name not in document.tables:
             hint = did_you_mean(name, document.tables, "declare it under tables in the pipeline")
             reader.tell(key, "E218", f"no table is called '{name}'", hint)
+
+
+def _state(reader: Reader, node: Node, document: Document) -> None:
+    """What is set can be shown: the fields are windows, and the values theirs."""
+    state = node.members.get("state")
+    windows = {spec.field: spec for spec in document.enrich if spec.enricher == "window"}
+    for field, key in state.keys.items() if state is not None else ():
+        if field not in windows:
+            hint = did_you_mean(field, windows, "only windows can be set; quality and dedupe begin empty")
+            reader.tell(key, "E205", f"'{field}' is not a window", hint)
+            continue
+        window: Any = enrichers.get("window").from_config(windows[field].config)
+        for name, member in state.members[field].members.items() if state is not None else ():
+            try:
+                seed(window.store(Memory()), name, member.plain(), 0)
+            except Misfit as misfit:
+                reader.tell(member, misfit.code, f"{field} of '{name}': {misfit}", misfit.hint)
 
 
 def _stubs(reader: Reader, node: Node) -> None:

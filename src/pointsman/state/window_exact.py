@@ -64,13 +64,13 @@ class ExactStore:
     """
 
     def __init__(self, window: Window, backing: Backing) -> None:
-        self._window = window
+        self.window = window
         self._backing = backing
         uses = [(_USES[one.kind], one.value) for one in window.aggregates if one.value is not None]
-        self._uses = list(dict.fromkeys(uses))
-        self._tallies = [_tally(one, self._uses, window) for one in window.aggregates]
+        self.uses = list(dict.fromkeys(uses))
+        self._tallies = [_tally(one, self.uses, window) for one in window.aggregates]
         self._share = SLOTS // window.ring
-        self._each = ROOM // (10 * (1 + len(self._uses)))
+        self._each = ROOM // (10 * (1 + len(self.uses)))
         self.live: dict[str, _Entry] = {}
         self._old: dict[str, _Entry] = {}
         self._changed: dict[str, _Entry] = {}
@@ -79,7 +79,7 @@ class ExactStore:
 
     def see(self) -> Callable[..., Any]:
         """The function from events to values, until the next drain; see `window.See`."""
-        window = self._window
+        window = self.window
 
         def see(when: int, counts: int, key: Any, *values: Any) -> Any:
             name = name_of(key)
@@ -94,7 +94,7 @@ class ExactStore:
                 counted = counts == 1
             if not counted:
                 return self._value(self._inside(entry, when), when, None)
-            row = (when, *(_KEEPS[use](values[place]) for use, place in self._uses))
+            row = (when, *(_KEEPS[use](values[place]) for use, place in self.uses))
             inside = self._inside(entry, when)
             self._put(entry, name, row)
             return self._value([*inside, row] if window.include else inside, when, inside)
@@ -103,10 +103,14 @@ class ExactStore:
 
     def _inside(self, entry: _Entry, when: int) -> list[Row]:
         times = entry.times
-        return entry.rows[bisect_right(times, when - self._window.over) : bisect_right(times, when)]
+        return entry.rows[bisect_right(times, when - self.window.over) : bisect_right(times, when)]
+
+    def put(self, key: str, row: Row) -> None:
+        """Counts an event whose uses of values are known."""
+        self._put(self.live.get(key) or self.find(key), key, row)
 
     def _put(self, entry: _Entry, name: str, row: Row) -> None:
-        when, window = row[0], self._window
+        when, window = row[0], self.window
         k = when // window.bucket
         piece = entry.pieces.setdefault(k, [])
         if len(piece) >= self._each * self._share:
@@ -128,11 +132,11 @@ class ExactStore:
     def _value(self, rows: list[Row], when: int, before: list[Row] | None) -> Any:
         """The aggregates over `rows`; `before` is what `since_last` looks at, `rows` where that is None."""
         earlier = rows if before is None else before
-        if self._window.aggregates[0].name is None:
+        if self.window.aggregates[0].name is None:
             return self._tallies[0](rows, earlier, when)
         found = {
             one.name: tally(rows, earlier, when)
-            for one, tally in zip(self._window.aggregates, self._tallies, strict=True)
+            for one, tally in zip(self.window.aggregates, self._tallies, strict=True)
         }
         return {name: value for name, value in found.items() if value is not MISSING}
 
@@ -146,7 +150,7 @@ class ExactStore:
         return found
 
     def _restore(self, entry: _Entry, records: list[tuple[int, bytes]]) -> None:
-        window = self._window
+        window = self.window
         found = [(slot, _decode(value)) for slot, value in records]
         if not found:
             return
@@ -165,7 +169,7 @@ class ExactStore:
 
     def drain(self) -> list[Change]:
         """What changed since the last drain; it is staged in the backing, too."""
-        swept, each, window = len(self._swept), self._each, self._window
+        swept, each, window = len(self._swept), self._each, self.window
         made, self._swept = self._swept, []
         for entry in self._changed.values():
             for k, part in sorted(entry.changed):
@@ -200,7 +204,7 @@ class ExactStore:
             "newest": entry.newest,
             "value": None if value is MISSING else value,
             "events": [
-                {"time": row[0], "counts": now - self._window.over < row[0] <= now, "values": list(row[1:])}
+                {"time": row[0], "counts": now - self.window.over < row[0] <= now, "values": list(row[1:])}
                 for row in entry.rows
             ],
         }
@@ -216,7 +220,7 @@ class ExactStore:
                 return
             records = self._backing.read(key)
             newest = max((_decode(value)[2] for _, value in records), default=now_ms)
-            if key not in self._changed and newest < now_ms - self._window.idle:
+            if key not in self._changed and newest < now_ms - self.window.idle:
                 self.live.pop(key, None)
                 self._old.pop(key, None)
                 name = key.encode("utf-8", "surrogatepass") + b"\0"

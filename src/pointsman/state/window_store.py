@@ -36,9 +36,9 @@ class WindowStore:
     """
 
     def __init__(self, window: Window, backing: Backing) -> None:
-        self._window = window
+        self.window = window
         self._backing = backing
-        self._made = functions(window)
+        self.functions = functions(window)
         self._slots = [slot.to_bytes(2, "big") for slot in range(window.ring * window.parts)]
         self._kinds = [
             Distinct if cell.kind == "distinct" else DDSketch for cell in cells_of(window) if cell.sketch
@@ -51,22 +51,29 @@ class WindowStore:
 
     def see(self) -> Callable[..., Any]:
         """The function from events to values, until the next drain; see `window.See`."""
-        return self._made.bind(self)
+        return self.functions.bind(self)
 
     def find(self, key: str) -> Any:
         """The entry of a key that is not among the live ones."""
         found = self._old.pop(key, None)
         if found is None:
-            found = self._made.new(key.encode("utf-8", "surrogatepass") + b"\0")
+            found = self.functions.new(key.encode("utf-8", "surrogatepass") + b"\0")
             records = self._backing.read(key)
             if records:
                 self._restore(found, records)
         self.live[key] = found
         return found
 
+    def touch(self, entry: Any, when: int) -> None:
+        """Notes that an entry's current sub-bucket was changed at `when`."""
+        entry.newest = max(entry.newest, when)
+        if not entry.changed:
+            entry.changed = True
+            self.changed.append(entry)
+
     def drain(self) -> list[Change]:
         """What changed since the last drain; it is staged in the backing, too."""
-        window, slots, cells = self._window, self._slots, self._made.cells
+        window, slots, cells = self.window, self._slots, self.functions.cells
         bucket, ring, parts = window.bucket, window.ring, window.parts
         swept, made = len(self._swept), self._swept
         for entry in self.changed:
@@ -78,7 +85,7 @@ class WindowStore:
                 slot = k % ring * parts
                 made.append((entry.name + slots[slot], _encode((VERSION, k, newest, *cells(entry)))))
                 if parts > 1:
-                    self._sketches(entry, k, self._made.sketches(entry), made)
+                    self._sketches(entry, k, self.functions.sketches(entry), made)
         self.changed.clear()
         self._swept = []
         self._backing.stage(made[swept:] if swept else made)
@@ -88,19 +95,19 @@ class WindowStore:
 
     def _more(self, entry: Any, made: list[Change]) -> None:
         """The closed sub-buckets that changed."""
-        window, places = self._window, {k: j for j, k in enumerate(self._made.numbers(entry))}
+        window, places = self.window, {k: j for j, k in enumerate(self.functions.numbers(entry))}
         for k in sorted(entry.more):
             j = places.get(k)
             if j is not None:
-                cells = self._made.closed(entry, j)
+                cells = self.functions.closed(entry, j)
                 value = _encode((VERSION, k, entry.newest, *cells))
                 made.append((entry.name + self._slots[k % window.ring * window.parts], value))
                 if window.parts > 1:
-                    self._sketches(entry, k, self._made.old_sketches(entry, j), made)
+                    self._sketches(entry, k, self.functions.old_sketches(entry, j), made)
         entry.more = None
 
     def _sketches(self, entry: Any, k: int, sketches: tuple[Any, ...], made: list[Change]) -> None:
-        slot = k % self._window.ring * self._window.parts
+        slot = k % self.window.ring * self.window.parts
         for number, sketch in enumerate(sketches, 1):
             if sketch is not None and sketch.changed:
                 sketch.changed = False
@@ -112,19 +119,19 @@ class WindowStore:
         sketches: dict[tuple[int, int], bytes] = {}
         for slot, value in records:
             record = _decode(value)
-            number = slot % self._window.parts
+            number = slot % self.window.parts
             if number:
                 sketches[record[1], number] = record[2]
             else:
                 cells[record[1]] = record
         entry.newest = max(record[2] for record in cells.values())
-        last = entry.newest // self._window.bucket
-        for k in sorted(k for k in cells if last - self._window.kept < k <= last):
+        last = entry.newest // self.window.bucket
+        for k in sorted(k for k in cells if last - self.window.kept < k <= last):
             found = [
                 None if (data := sketches.get((k, number))) is None else kind.of(data)
                 for number, kind in enumerate(self._kinds, 1)
             ]
-            put = self._made.current if k == last else self._made.close
+            put = self.functions.current if k == last else self.functions.close
             put(entry, k, cells[k][3:], found)
 
     def forget(self) -> None:
@@ -136,7 +143,7 @@ class WindowStore:
 
     def show(self, key: str, now_ms: int | None = None) -> Any:
         """The value of a key, and each sub-bucket with its own value and whether it counts."""
-        entry, window, made = self.live.get(key) or self.find(key), self._window, self._made
+        entry, window, made = self.live.get(key) or self.find(key), self.window, self.functions
         if entry.newest == NEVER:
             return None
         now = entry.newest if now_ms is None else now_ms
@@ -178,7 +185,7 @@ class WindowStore:
                     (
                         r[2]
                         for slot, value in records
-                        if slot % self._window.parts == 0 and (r := _decode(value))
+                        if slot % self.window.parts == 0 and (r := _decode(value))
                     ),
                     default=0,
                 )
@@ -186,7 +193,7 @@ class WindowStore:
                 continue
             else:
                 newest = entry.newest
-            if newest < now_ms - self._window.idle:
+            if newest < now_ms - self.window.idle:
                 self.live.pop(key, None)
                 self._old.pop(key, None)
                 name = key.encode("utf-8", "surrogatepass") + b"\0"
