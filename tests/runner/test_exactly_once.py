@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from typer.testing import CliRunner
 
+from pointsman.cli.main import app
 from runner.pipelines import Pipeline, Run, events
 
 SEEN = {"q": {"quality": {"duplicates": {"key": "id", "within": "24h"}}}}
@@ -50,14 +53,14 @@ def check(pipeline: Pipeline, sent: Iterable[dict[str, Any]], letters: bool = Tr
 
 @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
 def test_kills_repeat_nothing(pipeline: Pipeline, tmp_path: Path, on_disk: bool) -> None:
-    """Killed at eight instants, a run decides each event once, and what it remembers is right."""
+    """Killed at five instants, a run decides each event once, and what it remembers is right."""
     remembering(pipeline)
     pipeline.document["kafka"]["group.instance.id"] = pipeline.name
     arguments = ["--instance", "a", *(["--state-dir", str(tmp_path / "state")] if on_disk else [])]
     sent = twice(4000)
     pipeline.send(sent)
     instants = random.Random(7)
-    for _ in range(8):
+    for _ in range(5):
         run = pipeline.start(*arguments)
         run.wait_for("state_restored")
         run.wait_a_moment(instants.uniform(0.0, 0.6))
@@ -100,7 +103,7 @@ def test_a_worker_that_hung_too_long_writes_nothing_more(pipeline: Pipeline) -> 
 def test_state_moves_with_partitions(pipeline: Pipeline) -> None:
     """One worker, four, two: partitions take their state along, and nothing is repeated or forgotten."""
     remembering(pipeline)
-    sent = twice(4000)
+    sent = twice(3000)
     pipeline.send(sent)
     first = pipeline.start("--instance", "a")
     first.wait_for("state_restored")
@@ -156,6 +159,34 @@ def test_a_split_deployment_decides_once(pipeline: Pipeline) -> None:
     dispatcher.kill()
     pipeline.run(*dispatch, "--until-idle", "0.3")
     check(pipeline, sent, letters=False)
+
+
+def test_topics_of_one_pipeline_share_their_state(pipeline: Pipeline) -> None:
+    """Partitions of one number of several topics go to one worker, and count together."""
+    other = pipeline.kafka.create_topic(f"{pipeline.source}-too", 4)
+    pipeline.document["source"]["topics"] = [pipeline.source, other]
+    pipeline.document["enrich"] = {"seen": {"window": {"key": "k", "over": "1h", "count": True}}}
+    pipeline.send(events(1000))
+    pipeline.kafka.produce(other, [(event["k"], json.dumps(event)) for event in events(1000, start=1000)])
+    pipeline.run("--until-idle", "0.5", "--workers", "2")
+    counts: defaultdict[str, list[int]] = defaultdict(list)
+    for decision in pipeline.decisions():
+        counts[decision["event"]["k"]].append(decision["metadata"]["seen"])
+    assert {key: sorted(found) for key, found in counts.items()} == {
+        f"k{n}": list(range(1, 101)) for n in range(20)
+    }
+    shown = state("show", str(pipeline.write()), "--key", "k3", "--json")
+    assert [(one["field"], one["value"]["value"]) for one in shown] == [("seen", 100)]
+    (listed,) = state("list", str(pipeline.write()), "--json")
+    assert (listed["field"], listed["keys"], listed["partitions"]) == ("seen", 20, 4)
+
+
+def state(*arguments: str) -> list[dict[str, Any]]:
+    """What `pointsman state` says."""
+    done = CliRunner().invoke(app, ["state", *arguments])
+    assert done.exit_code == 0, done.output
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def test_a_changed_number_of_partitions_stops_the_run(pipeline: Pipeline) -> None:
