@@ -13,7 +13,7 @@ from pointsman.cli.screen import Paint, columns, paint, say, write_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pointsman.bus.rights import Right
+    from pointsman.bus.rights import Plan, Right
     from pointsman.bus.topics import Topic
     from pointsman.spec.document import Document
 
@@ -33,7 +33,8 @@ def topics(
 ) -> None:
     """Shows the topics of a pipeline: partitions, records, and how far the pipeline is behind.
 
-    `run` creates the topics that it writes; the source topics are yours, or --create makes them.
+    `run` creates the topics that it writes; the source topics are yours, or --create makes them. Where routes
+    pick models behind a server, the topics of requests of a split deployment are shown and created, too.
 
     Examples:
 
@@ -81,7 +82,39 @@ def _roles(document: Document) -> dict[str, str]:
     """Each topic of the pipeline and what it is for."""
     roles = dict.fromkeys(document.source.topics, "source")
     roles |= {document.write.decisions: "decisions", document.write.dead_letters: "dead letters"}
-    return roles if document.write.results is None else roles | {document.write.results: "results"}
+    if document.write.results is not None:
+        roles[document.write.results] = "results"
+    return roles | {name: f"requests of {model} (split)" for model, name in _requests(document).items()}
+
+
+def _requests(document: Document) -> dict[str, str]:
+    """The topics of requests that a split deployment has, where some model makes one worth while."""
+    from pointsman.runner.plans import asked, picked
+    from pointsman.runner.remotes import is_remote
+    from pointsman.runner.requests import request_topic
+
+    found = picked(document)
+    called = {name for model in found for name in asked(document, model)}
+    if not any(is_remote(document.models[name]) for name in called):
+        return {}
+    return {model: request_topic(document, model) for model in found}
+
+
+def _plans(document: Document) -> list[Plan]:
+    """What each model that is picked needs of Kafka, those that stand in for it included."""
+    from pointsman.bus.rights import Plan
+    from pointsman.runner.plans import asked, picked
+    from pointsman.runner.requests import request_topic
+    from pointsman.runner.start import group_of
+
+    plans = []
+    for model in picked(document):
+        configs = [document.models[name].config for name in asked(document, model)]
+        behind: list[Any] = [one for one in configs if hasattr(one, "kafka")]
+        sends = tuple(one.kafka for one in behind)
+        replies = tuple(one.reply for one in behind if one.reply is not None)
+        plans.append(Plan(model, request_topic(document, model), group_of(document, model), sends, replies))
+    return plans
 
 
 def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
@@ -134,6 +167,7 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
         decisions=document.write.decisions,
         dead_letters=document.write.dead_letters,
         results=document.write.results,
+        plans=_plans(document),
     )
     if as_json:
         write_json(
