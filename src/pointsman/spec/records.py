@@ -7,7 +7,7 @@ from typing import Any
 from pointsman.base.reasons import DEAD_LETTER_REASONS, DECISION_REASONS, FAILURE_CLASSES, STATUSES
 from pointsman.spec.schema import DRAFT
 
-__all__ = ["dead_letter_schema", "decision_schema", "request_schema"]
+__all__ = ["dead_letter_schema", "decision_schema", "request_schema", "result_schema"]
 
 Schema = dict[str, Any]
 
@@ -86,6 +86,27 @@ def decision_schema() -> Schema:
                 "result": _result(),
             },
             ["v", "id", "time", "decided_at", "source", "event", "metadata", "decision", "result"],
+        ),
+    }
+
+
+def result_schema() -> Schema:
+    """The schema of a record of `write.results`, version 1."""
+    choice = _decision()["properties"]
+    named = ("route", "model", "policy")
+    return {
+        "$schema": DRAFT,
+        "title": "Pointsman result",
+        **_map(
+            "What came of one event, without the event. Its Kafka key is that of the decision.",
+            {
+                "v": {"const": 1, "description": "The version of the record's form."},
+                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
+                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
+                "decision": _map("The choice.", {name: choice[name] for name in named}, [*named]),
+                "result": _result(),
+            },
+            ["v", "id", "time", "decision", "result"],
         ),
     }
 
