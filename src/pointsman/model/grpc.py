@@ -129,7 +129,7 @@ class GrpcModel:
                 answer = await self._channel.unary("/grpc.health.v1.Health/Check", content, self._timeout, {})
             except ModelRefused as error:
                 if "gRPC UNIMPLEMENTED" in str(error):
-                    return Health(True, self.version)
+                    break
                 if "gRPC NOT_FOUND" not in str(error):
                     raise
                 continue
@@ -137,8 +137,9 @@ class GrpcModel:
                 return Health(
                     False, self.version, why=f"the server says that {service or 'it'} is not serving"
                 )
-            return Health(True, self.version)
-        return Health(True, self.version)
+            return Health(True, self.version, note=f"the server says that {service or 'it'} is serving")
+        note = "the server answers; it has no health service that knows the method"
+        return Health(True, self.version, note=note)
 
     async def close(self) -> None:
         """Closes its connection, unless it shares it."""

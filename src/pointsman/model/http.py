@@ -55,6 +55,7 @@ class HttpModel:
     """
 
     protocol: ClassVar[str] = "http"
+    to_batch: ClassVar[str] = "batched: true"
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -218,7 +219,9 @@ class HttpModel:
         """Asks the path of `health`; without one, any answer of the server will do."""
         path = self._config.health
         why, _ = await readiness(self._endpoint, path or "/", self._timeout)
-        return Health(not why or path is None, why="" if path is None else why)
+        if path is None:
+            return Health(True, note="the server answers; without 'health' it cannot be asked for the model")
+        return Health(not why, why=why, note="" if why else f"the server answers {path}")
 
     async def close(self) -> None:
         """Closes its connections, unless it shares them."""

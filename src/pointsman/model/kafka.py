@@ -200,7 +200,8 @@ class KafkaModel:
         for topic in filter(None, (self._config.kafka, self._config.reply)):
             if not await link.partitions(topic):
                 return Health(False, self.version, why=f"there is no topic '{topic}'")
-        return Health(True, self.version)
+        note = "its topics exist; whether somebody answers there cannot be asked"
+        return Health(True, self.version, note=note)
 
     async def close(self) -> None:
         """Leaves the clients, which end with their last model."""

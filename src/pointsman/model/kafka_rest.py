@@ -44,6 +44,7 @@ class KafkaRestModel:
     """
 
     protocol: ClassVar[str] = "kafka_rest"
+    to_batch: ClassVar[str] = "api: v2"
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -176,7 +177,8 @@ class KafkaRestModel:
             cluster = self._cluster or await self._asked(Ask(self._timeout, (), {}))
             path = f"/v3/clusters/{quoted(cluster)}/topics/{topic}"
             why, _ = await readiness(self._endpoint, path, self._timeout)
-        return Health(not why, self.version, why=why)
+        note = "" if why else "the proxy has the topic; whether somebody reads it cannot be asked"
+        return Health(not why, self.version, why=why, note=note)
 
     async def close(self) -> None:
         """Closes its connections, unless it shares them."""

@@ -111,7 +111,10 @@ class KServe:
         why, said = await readiness(self._endpoint, self._path, self._timeout)
         if not why and isinstance(said, dict) and str(said.get("ready")).lower() == "false":
             why = "the server says that it is not ready"
-        return Health(not why, why=why)
+        note = (
+            "" if why else "the server says that the model is ready, and the V1 protocol declares no inputs"
+        )
+        return Health(not why, why=why, note=note)
 
     async def close(self) -> None:
         """Closes its connections, unless it shares them."""

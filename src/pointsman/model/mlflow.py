@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pointsman.base.config import Anything, Choice, MapOf, Nested, Text, key
 from pointsman.base.errors import ModelError
@@ -17,6 +18,10 @@ from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, readiness
 
 __all__ = ["MLflow"]
+
+
+_RELEASE: Final = re.compile(r"[0-9][0-9A-Za-z.]{0,30}")
+"""What `/version` says: the release of MLflow, as text."""
 
 
 @models.add("mlflow")
@@ -134,7 +139,13 @@ class MLflow:
     async def health(self) -> Health:
         """Asks whether the server is up; it declares no inputs."""
         why, _ = await readiness(self._endpoint, "/ping", self._timeout)
-        return Health(not why, why=why)
+        if why:
+            return Health(False, why=why)
+        ask = Ask(self._timeout, (), {})
+        answer = await post(self._endpoint, "/version", None, ask, method="GET", anyway=True)
+        release = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
+        server = f"MLflow {release}" if _RELEASE.fullmatch(release) else "the server"
+        return Health(True, note=f"{server} answers /ping, and the protocol declares no inputs")
 
     async def close(self) -> None:
         """Closes its connections, unless it shares them."""

@@ -31,6 +31,7 @@ class OpenInference:
     """
 
     protocol: ClassVar[str] = "open_inference"
+    to_batch: ClassVar[str] = "an axis for each of 'tensors'"
     tensor: ClassVar[bool] = True
     """Its inputs have to be named."""
 

@@ -21,6 +21,9 @@ from pointsman.model.rest import body_of, json_of, post, quoted, readiness
 
 __all__ = ["OpenAI", "Price"]
 
+_SHOWN: Final = 10
+"""Models that are named where the server has another than the one that is wanted."""
+
 _OURS: Final = frozenset(("input", "messages", "model", "n", "stream"))
 """Parameters that the other keys give."""
 
@@ -222,10 +225,16 @@ class OpenAI:
     async def health(self) -> Health:
         """Asks whether the server has the model."""
         why, said = await readiness(self._endpoint, f"/models/{quoted(self._model)}", self._timeout)
-        if why:
-            return Health(False, why=why)
         found = said.get("id") if isinstance(said, dict) else None
-        return Health(True, found if isinstance(found, str) else None)
+        if why:  # not every server answers for one model; the list is common to all
+            also, said = await readiness(self._endpoint, "/models", self._timeout)
+            listed = [] if also else _listed(said)
+            if self._model not in listed:
+                shown = ", ".join(sorted(listed)[:_SHOWN])
+                return Health(False, why=f"{why}; the server lists {shown}" if shown else why)
+            found = self._model
+        note = "the server lists the model, and the protocol declares no inputs"
+        return Health(True, found if isinstance(found, str) else None, note=note)
 
     async def close(self) -> None:
         """Closes its connections, unless it shares them."""
@@ -237,6 +246,13 @@ def _text(what: str, program: Program | None, row: Row) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"{what} is not text")
     return value
+
+
+def _listed(said: Any) -> list[str]:
+    """The ids that `/models` lists."""
+    data = said.get("data") if isinstance(said, dict) else None
+    ids = [one.get("id") for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+    return [one for one in ids if isinstance(one, str)]
 
 
 def _usage(answer: Mapping[str, Any]) -> dict[str, float]:

@@ -31,6 +31,7 @@ class TensorFlowServing:
     """
 
     protocol: ClassVar[str] = "tensorflow_serving"
+    to_batch: ClassVar[str] = "an axis for each of 'tensors'"
     tensor: ClassVar[bool] = True
     """Its inputs have to be named."""
 

@@ -426,10 +426,11 @@ async def _credentials(subject: Subject, stand: Stand) -> None:
 
 @_behaviour("health")
 async def _health(subject: Subject, stand: Stand) -> None:
-    """A model that is ready is told so."""
+    """A model that is ready is told so, and where its inputs are not, what was asked."""
     async with _Opened(subject, stand) as opened:
         health = await opened.model.health()
         assert health.ready, health.why
+        assert health.inputs or health.note, "neither inputs nor what else was asked is told"
 
 
 @_behaviour("metadata", "metadata")
