@@ -73,17 +73,18 @@ class Sink(Protocol):
 class _Flight:
     """A batch of which some events wait.
 
+    What waits does not know its flight: a circle would be left to Python's collector, with all that it holds,
+    and one that finds a few seconds' worth of batches stops the whole process for 50 ms and more.
+
     Attributes:
         entries: What waits, by its place in the batch.
-        letters: Dead letters of what waits, by place.
     """
 
-    __slots__ = ("decided", "entries", "letters")
+    __slots__ = ("decided", "entries")
 
     def __init__(self, decided: Decided) -> None:
         self.decided = decided
         self.entries: dict[int, Waiting] = {}
-        self.letters: dict[int, DeadLetter] = {}
 
     def held(self, call: Call) -> list[Waiting]:
         """What waits of a call; nothing yet while its batch is being taken."""
@@ -283,16 +284,17 @@ class Flow:
             partition = owned[batch.topics[i], batch.partitions[i]]
             size = len(batch.values[i] or b"")
             entry = Waiting(
-                key, partition, batch.offsets[i], size=size, flight=flight, index=i, done=not waits
+                key, partition, batch.offsets[i], size=size, decided=decided, index=i, done=not waits
             )
             flight.entries[i] = entry
             self._order.add(entry)
             partition.wait(entry.offset, size)
             self.events += 1
             self.bytes += size
-        flight.letters = {i: letter for i, letter in decided.dead if i in flight.entries}
-        if flight.letters:
-            decided.dead[:] = [(i, letter) for i, letter in decided.dead if i not in flight.entries]
+        if decided.dead:
+            told = decided.dead[:]
+            decided.dead[:] = [(i, letter) for i, letter in told if i not in flight.entries]
+            _attach(flight, told)
         return ready
 
     def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
@@ -322,7 +324,7 @@ class Flow:
             decided, end = flight.decided, start + len(call.ready())
             decided.dead.clear()
             follow = self._engine.finish(decided, call, ticket, slice(start, end))
-            flight.letters.update(decided.dead)
+            _attach(flight, decided.dead)
             start = end
             line.events -= len(call.indices)
             passed = {i for stand_in in follow for i in stand_in.indices}
@@ -339,28 +341,35 @@ class Flow:
         if not free:
             return
         told = [entry for entry in free if _value(entry) is not None]
-        letters = [letter for e in free if (letter := e.flight.letters.get(e.index)) is not None]
+        letters = [entry.letter for entry in free if entry.letter is not None]
         if told:
             values = [_value(entry) for entry in told]
             make, headers = self._make_headers, None
             if make is not None:
                 headers = [
-                    make(value, e.flight.decided.batch.headers[e.index])
+                    make(value, e.decided.batch.headers[e.index])
                     for value, e in zip(values, told, strict=True)
                 ]
             refused = self._sink.write([entry.key for entry in told], values, headers)
-            letters += [told[n].flight.decided.unwritable(told[n].index) for n in refused]
+            letters += [told[n].decided.unwritable(told[n].index) for n in refused]
         if letters:
             self._sink.bury(letters)
         for entry in free:
             entry.partition.finish(entry.offset, entry.size)
             self.events -= 1
             self.bytes -= entry.size
-            _forget(entry.flight.decided, (entry.index,))
+            _forget(entry.decided, (entry.index,))
 
 
 def _value(entry: Waiting) -> Any:
-    return entry.flight.decided.values[entry.index]
+    return entry.decided.values[entry.index]
+
+
+def _attach(flight: _Flight, dead: Sequence[tuple[int, DeadLetter]]) -> None:
+    """Keeps the dead letters of what waits, until it is its turn."""
+    for i, letter in dead:
+        if (entry := flight.entries.get(i)) is not None:
+            entry.letter = letter
 
 
 def _forget(decided: Decided, places: Sequence[int]) -> None:
