@@ -192,7 +192,8 @@ class OpenInferenceGrpc:
         except ModelRefused:  # optional in practice: servers leave it unimplemented
             return Health(True, self._version or None, note=UNDECLARED)
         version = self._version or (said.versions[-1] if said.versions else None)
-        return Health(True, version, _declared(said.inputs), _declared(said.outputs))
+        inputs, outputs = _declared(said.inputs), _declared(said.outputs)
+        return Health(True, version, inputs, outputs, note="" if inputs else UNDECLARED)
 
     async def _call(
         self, method: str, content: bytes, timeout: float, trace: Mapping[str, str], reply: str

@@ -90,7 +90,8 @@ class OpenInferenceRest:
             return Health(True, self._version or None, note=UNDECLARED)
         versions = said.get("versions") or []
         version = self._version or (str(versions[-1]) if isinstance(versions, list) and versions else None)
-        return Health(True, version, _declared(said.get("inputs")), _declared(said.get("outputs")))
+        inputs, outputs = _declared(said.get("inputs")), _declared(said.get("outputs"))
+        return Health(True, version, inputs, outputs, note="" if inputs else UNDECLARED)
 
 
 def _tensor(said: Any) -> WireTensor:
