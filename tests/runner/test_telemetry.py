@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,6 +83,17 @@ def test_what_guards_count_is_served() -> None:
     assert samples["pointsman_model_batch_events_sum",] == 131
     assert samples["pointsman_model_batch_events_bucket", "16"] == 3
     assert samples["pointsman_model_batch_events_bucket", "32"] == 7
+
+
+def test_replies_that_a_model_discards_are_served() -> None:
+    """What comes late by itself adds to what the guard saw come late; other replies tell why."""
+    metrics = Metrics()
+    behind = SimpleNamespace(late=3, discarded={("answers", "late"): 3, ("answers", "unmarked"): 1})
+    for _ in range(2):
+        take_over(Counts(), metrics, {"m": behind})
+    counted = metrics.snapshot()
+    assert total(counted, "pointsman_model_late_replies_total", model="m") == 5
+    assert total(counted, "pointsman_replies_discarded_total", topic="answers", why="unmarked") == 1
 
 
 def test_taking_over_again_counts_nothing_twice() -> None:

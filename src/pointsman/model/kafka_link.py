@@ -12,6 +12,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -96,8 +97,10 @@ class KafkaLink:
 
     Attributes:
         epoch: What every correlation id of this link begins with; replies of another epoch are discarded.
-        discarded: Replies that were not used: `late` came after their request was given up or twice,
-            `foreign` are of another worker or another life of this one, `unmarked` carry no correlation id.
+        discarded: Replies that were not used, by topic and why: `late` came after their request was given up
+            or twice, `foreign` are of another worker or another life of this one, `unmarked` carry no
+            correlation id.
+        late: The late ones by the model whose request it was.
     """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
@@ -105,7 +108,8 @@ class KafkaLink:
         properties: librdkafka properties.
         """
         self.epoch = secrets.token_hex(8)
-        self.discarded = {"late": 0, "foreign": 0, "unmarked": 0}
+        self.discarded: Counter[tuple[str, str]] = Counter()
+        self.late: Counter[str] = Counter()
         self.users = 0
         self._properties = dict(properties)
         self._loop = asyncio.get_running_loop()
@@ -129,10 +133,10 @@ class KafkaLink:
         """Whether it may be used in this loop for these properties."""
         return self._loop is loop and self._properties == dict(properties)
 
-    def correlation(self) -> str:
-        """A new correlation id."""
+    def correlation(self, model: str) -> str:
+        """A new correlation id for a request to a model."""
         self._count += 1
-        return f"{self.epoch}-{self._count}"
+        return f"{self.epoch}-{self._count}-{model}"
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
@@ -341,27 +345,29 @@ class KafkaLink:
 
     def _take(self, messages: Sequence[Any]) -> None:
         """Hands replies of this epoch to the event loop, in one go."""
-        found: list[tuple[str, Reply]] = []
+        found: list[tuple[str, str, Reply]] = []
         for message in messages:
-            topic = None if message.error() is not None else self._topics.get(message.topic())
+            name = message.topic()
+            topic = None if message.error() is not None else self._topics.get(name)
             if topic is None:
                 continue
             headers = dict(message.headers() or ())
             mark = headers.get(topic.correlation)
             if mark is None:
-                self.discarded["unmarked"] += 1
+                self.discarded[name, "unmarked"] += 1
             elif not mark.startswith(f"{self.epoch}-".encode()):
-                self.discarded["foreign"] += 1
+                self.discarded[name, "foreign"] += 1
             else:
-                found.append((mark.decode("ascii", "replace"), Reply(message.value(), headers)))
+                found.append((name, mark.decode("ascii", "replace"), Reply(message.value(), headers)))
         if found:
             self._post(self._answer, found)
 
-    def _answer(self, found: Sequence[tuple[str, Reply]]) -> None:
-        for mark, reply in found:
+    def _answer(self, found: Sequence[tuple[str, str, Reply]]) -> None:
+        for topic, mark, reply in found:
             done = self._pending.pop(mark, None)
             if done is None or done.done():
-                self.discarded["late"] += 1
+                self.discarded[topic, "late"] += 1
+                self.late[mark.partition("-")[2].partition("-")[2]] += 1
             else:
                 done.set_result(reply)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pointsman.base.clock import Clock, SystemClock
@@ -31,6 +32,7 @@ from pointsman.state.tables import TableFile, load_table
 
 if TYPE_CHECKING:
     from pointsman.model.caller import Caller
+    from pointsman.model.remote import RemoteModel
 
 __all__ = ["Host"]
 
@@ -61,6 +63,7 @@ class Host:
         desk: Desk,
         clock: Clock,
         caller: Caller | None = None,
+        opened: Mapping[str, RemoteModel] = MappingProxyType({}),
     ) -> None:
         self.document = document
         self.policy = policy
@@ -69,6 +72,7 @@ class Host:
         self._desk = desk
         self._clock = clock
         self._caller = caller
+        self._opened = opened
         self._remote = frozenset(name for name, spec in document.models.items() if is_remote(spec))
         self._tables = tables
         self._rows: dict[str, Mapping[str, Any]] = {name: table.rows for name, table in tables.items()}
@@ -129,7 +133,7 @@ class Host:
 
             closing = [endpoint.close for endpoint in remotes.endpoints.values()]
             caller = Caller(remotes.opened, remotes.terms(), limits.in_flight, desk=desk, closing=closing)
-        return cls(document, policy, tables, pool, metrics or Metrics(), desk, clock, caller)
+        return cls(document, policy, tables, pool, metrics or Metrics(), desk, clock, caller, remotes.opened)
 
     @property
     def tables(self) -> Mapping[str, Mapping[str, Any]]:
@@ -242,7 +246,7 @@ class Host:
     def count_requests(self) -> None:
         """Takes what the guards of remote models have counted over into the metrics; before a report."""
         if self._caller is not None:
-            take_over(self._caller, self.metrics)
+            take_over(self._caller, self.metrics, self._opened)
 
     def refresh_tables(self, say: Say | None = None) -> None:
         """Reads tables again whose files changed; a batch sees each table wholly old or wholly new."""
