@@ -50,8 +50,8 @@ STAND_INS = """
 ## Stand-ins
 
 What no package registry serves was not tried with the real thing, only with a stand-in that was written
-from the public protocol documentation: TensorFlow Serving's REST API (row and column format), OpenAI's API, and
-a Kafka REST proxy (v2 and v3). If yours answers differently, that is a bug of ours: please say so.
+from the public protocol documentation: TensorFlow Serving's REST API (row and column format), OpenAI's API,
+and a Kafka REST proxy (v2 and v3). If yours answers differently, that is a bug of ours: please say so.
 """
 
 SERVERS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from pointsman.runner.letters import as_json
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
 from pointsman.runner.partitions import Partition
+from pointsman.runner.tracing import open_tracing
 from pointsman.spec.document import Document
 
 __all__ = ["LinesOut", "run_file"]
@@ -85,9 +87,11 @@ def run_file(
     """
     clock = clock or SystemClock()
     host = Host.open(document, clock=clock)
+    host.tracing = open_tracing(document.pipeline, os.environ)
     try:
         out = LinesOut(decisions or sys.stdout.buffer, dead_letters or sys.stderr.buffer, host.metrics)
-        flow = Flow(host, out, patience=_PATIENCE_SECONDS)
+        headers = None if host.tracing is None else host.tracing.around(None)
+        flow = Flow(host, out, patience=_PATIENCE_SECONDS, headers=headers)
         topic = document.source.topics[0]
         owned = {(topic, 0): Partition(topic, 0)}
         for batch in _batches(_chunks(events), topic, clock, most):
@@ -103,6 +107,8 @@ def run_file(
         host.count_requests()
     finally:
         host.close()
+        if host.tracing is not None:
+            host.tracing.close()
     return host.metrics
 
 
