@@ -203,7 +203,7 @@ class _ClientCredentials:
         return tuple(text for text in (self._keys.client_secret, self._token) if text)
 
     async def _renew(self, endpoint: Endpoint) -> None:
-        from pointsman.model.rest import exchange, json_of
+        from pointsman.model.rest import elsewhere, json_of
 
         keys, headers = self._keys, {"Accept": "application/json"}
         form = {"grant_type": "client_credentials"}
@@ -220,9 +220,7 @@ class _ClientCredentials:
         body = "&".join(f"{name}={quote_plus(value)}" for name, value in form.items()).encode()
         try:
             async with asyncio.timeout(LONGEST):
-                answer = await exchange(
-                    endpoint, "POST", keys.token_url, headers, body, MOST_TOKEN_BYTES, token=True
-                )
+                answer = await elsewhere(endpoint, keys.token_url, headers, body, MOST_TOKEN_BYTES)
             said = json_of(answer)
         except TimeoutError:
             raise ModelTimeout(f"no token from the token endpoint within {LONGEST:g} s") from None

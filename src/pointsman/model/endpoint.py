@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pointsman.base.config import FileName, Flag, Nested, Secret, Text
 from pointsman.base.config import key as declare  # a key of `tls` is called key
@@ -15,10 +15,16 @@ from pointsman.base.errors import Misfit, MissingExtra
 from pointsman.base.secret import Hidden
 from pointsman.model.auth import AuthKeys, auth_of
 
+if TYPE_CHECKING:
+    from pointsman.model.http_channel import HttpChannel
+
 __all__ = ["Endpoint", "EndpointKeys", "TlsKeys"]
 
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
 """The schemes of an address, and the port of one that names none."""
+
+UNRESERVED: Final = "/%:@!$&'()*+,;=~"
+"""What stands in a path as it is."""
 
 HIDDEN: Final = "***"
 """What stands for a secret in a message."""
@@ -74,7 +80,11 @@ class Endpoint:
         scheme: `http`, `https`, `grpc` or `grpcs`.
         address: As written.
         base: The address without a slash at its end; paths are appended to it.
+        host: Its name or address.
+        port: Its port.
         target: `host:port`.
+        authority: The same as the Host header has it.
+        path: Where paths are appended to.
         auth: Who is calling.
         tls: What is said of TLS; of use where `secure`.
         private: Whether it belongs to one model, which closes it with `release`.
@@ -95,8 +105,11 @@ class Endpoint:
         self.scheme = parts.scheme
         self.address = address
         self.base = address.rstrip("/")
-        host = parts.hostname or ""
-        self.target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.host, self.port = parts.hostname or "", port
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        self.target = f"{shown}:{port}"
+        self.authority = shown if port == PORTS[parts.scheme] else self.target
+        self.path = quote(parts.path.rstrip("/"), safe=UNRESERVED)
         self.auth = auth_of(keys.auth)
         self.tls = keys.tls or TlsKeys()
         if keys.tls is not None and not self.secure:
@@ -118,7 +131,7 @@ class Endpoint:
 
         Raises:
             Misfit: The address cannot be used with the protocol.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         endpoint = given or cls(name, address)
         endpoint.private = given is None
@@ -174,19 +187,15 @@ class Endpoint:
             self._shared[kind] = make()
         return self._shared[kind]
 
-    def session(self) -> Any:
-        """The aiohttp session; must be called in the event loop."""
-        return self.shared("http", self._session)
+    def channel(self) -> HttpChannel:
+        """Its connections; must be called in the event loop."""
+        channel: HttpChannel = self.shared("http", self._channel)
+        return channel
 
-    def _session(self) -> Any:
-        aiohttp = http_library()
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)  # how many is the guard's matter
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            read_bufsize=1 << 16,
-        )
+    def _channel(self) -> HttpChannel:
+        from pointsman.model.http_channel import HttpChannel
+
+        return HttpChannel(self.host, self.port, self._context, self.tls.server_name)
 
     async def close(self) -> None:
         """Closes its connections; may be called again."""
@@ -201,16 +210,16 @@ class Endpoint:
 
 
 def http_library() -> Any:
-    """The module `aiohttp`.
+    """The module `httptools`.
 
     Raises:
         MissingExtra: It is not installed.
     """
     try:
-        import aiohttp
+        import httptools
     except ModuleNotFoundError:
         raise MissingExtra("a model behind HTTP", "http") from None
-    return aiohttp
+    return httptools
 
 
 def _parts(address: str) -> tuple[SplitResult, int]:

@@ -139,7 +139,7 @@ class HttpModel:
 
         Raises:
             Misfit: The address cannot be used, or a key contradicts another.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.http, endpoint)
         if config.body is not None and common.inputs is not None:

@@ -92,7 +92,7 @@ class KafkaRestModel:
 
         Raises:
             Misfit: It cannot be one.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         return cls(config, common, Endpoint.of(name, config.kafka_rest, endpoint))
 

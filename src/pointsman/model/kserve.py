@@ -85,7 +85,7 @@ class KServe:
 
         Raises:
             Misfit: The address or the mapping cannot be.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.kserve, endpoint)
         feeds = Feeds.open(name, common.inputs, config.tensors, open_dtype=ANY)

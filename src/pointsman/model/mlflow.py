@@ -97,7 +97,7 @@ class MLflow:
 
         Raises:
             Misfit: The address or the mapping cannot be.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.mlflow, endpoint)
         feeds = Feeds.open(name, common.inputs, config.tensors, open_dtype=ANY)

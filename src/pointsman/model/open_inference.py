@@ -110,7 +110,7 @@ class OpenInference:
 
         Raises:
             Misfit: The address or the mapping cannot be.
-            MissingExtra: aiohttp, or grpcio, is not installed.
+            MissingExtra: httptools, or grpcio, is not installed.
         """
         where = Endpoint.of(name, config.open_inference, endpoint, grpc=True)
         feeds = Feeds.open(name, common.inputs, config.tensors, scalar=(1,), finite=not where.grpc)

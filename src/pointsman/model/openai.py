@@ -125,7 +125,7 @@ class OpenAI:
 
         Raises:
             Misfit: The address cannot be used, or what is asked is not said once.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.openai, endpoint)
         if common.inputs is not None:

@@ -120,7 +120,7 @@ class TensorFlowServing:
 
         Raises:
             Misfit: The address, the version or the mapping cannot be.
-            MissingExtra: aiohttp, or grpcio, is not installed.
+            MissingExtra: httptools, or grpcio, is not installed.
         """
         where = Endpoint.of(name, config.tensorflow_serving, endpoint, grpc=True)
         if common.version is not None and config.label is not None:
