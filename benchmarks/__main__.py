@@ -2,7 +2,8 @@
 
 NAME is throughput, routes, allocations, latency, serving, guard or stall. Every contender consumes the same
 topic, writes the same record with the same client settings and commits after delivery.
-`COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
+`COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn. Where other work
+goes on, `chrt -r 10 python -m benchmarks stall latency` measures this one alone (Linux, as root).
 """
 
 from __future__ import annotations
@@ -124,6 +125,11 @@ def overhead(_: Bench) -> None:
     guard()
 
 
+def _ahead() -> bool:
+    """Whether all of this goes before other work on the machine, as under `chrt -r 10`."""
+    return sys.platform == "linux" and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
+
+
 def _table(found: dict[str, list[Usage]], base: str, count: int) -> None:
     """Events per CPU-second and per second, and the median ratio to `base` within each round."""
     width = max(map(len, found))
@@ -144,6 +150,7 @@ def main(only: list[str]) -> None:
     print(
         f"commit {commit.stdout.strip() or 'unknown'}, "
         f"Python {platform.python_version()}, {os.cpu_count()} cores"
+        + (", real-time priority" if _ahead() else "")
     )
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
     ours = {"serving": serving, "guard": overhead, "stall": stall}  # these make their own events
