@@ -20,6 +20,7 @@ from pointsman.base.errors import EvalError, InvalidInput, InvalidReply, Misfit,
 from pointsman.cel.values import article, to_json, type_name
 from pointsman.model.base import Row
 from pointsman.model.dtypes import dtype_of
+from pointsman.model.single import single_of
 from pointsman.model.tensors import Column, Tensor, stack, tensor
 
 __all__ = [
@@ -57,6 +58,8 @@ _OF_RESULT: Final = {
     "bytes": ANY,
 }
 """The dtype of an input that the document gives none, by the type of its expression."""
+
+_FIRST: Final = range(1)
 
 _NEVER: Final = frozenset(("google.protobuf.Timestamp", "google.protobuf.Duration", "timestamp", "duration"))
 """Types of expressions that no tensor holds."""
@@ -149,7 +152,8 @@ class Named:
 
     Attributes:
         feed: What it is.
-        array: A numpy array with the batch along `feed.axis`; a list of values, one a row, where it is `ANY`.
+        array: A numpy array with the batch along `feed.axis`, or a `Single`; a list of values, one a row,
+            where it is `ANY`.
     """
 
     feed: Feed
@@ -201,6 +205,13 @@ class Feeds:
         self.batches = all(feed.axis is not None for feed in feeds)
         self._model = model
         self._finite = finite
+        made = [
+            None
+            if feed.dtype == ANY
+            else single_of(feed.dtype, feed.column.shape, feed.axis, feed.take, finite=finite)
+            for feed in feeds
+        ]
+        self._singles = [one for one in made if one is not None]
 
     @classmethod
     def open(
@@ -247,6 +258,8 @@ class Feeds:
 
     def build(self, rows: Sequence[Row]) -> Fed:
         """The tensors of the rows that fit."""
+        if len(rows) == 1 and (alone := self._alone(rows[0])) is not None:
+            return Fed(alone, 1, _FIRST)
         bad: dict[int, str] = {}
         made = [self._array(feed, rows, bad) for feed in self.feeds]
         places: Sequence[int] = range(len(rows))
@@ -261,6 +274,18 @@ class Feeds:
         ]
         errors = {i: InvalidInput(f"model '{self._model}': {text}") for i, text in bad.items()}
         return Fed(tensors, len(rows), places, errors)
+
+    def _alone(self, row: Any) -> list[Named] | None:
+        """The tensors of one row, where that takes neither numpy nor a closer look."""
+        if len(self._singles) < len(self.feeds):
+            return None
+        tensors = []
+        for feed, make in zip(self.feeds, self._singles, strict=True):
+            array = make(row)
+            if array is None:
+                return None
+            tensors.append(Named(feed, array))
+        return tensors
 
     def _array(self, feed: Feed, rows: Sequence[Any], bad: dict[int, str]) -> Tensor:
         """The values of one tensor, rows first."""
