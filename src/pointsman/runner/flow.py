@@ -7,6 +7,7 @@ of their key, are remembered one by one until they are written or their partitio
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -125,14 +126,18 @@ class Flow:
         most: int = 2000,
         share: int = 5000,
         headers: HeadersFor | None = None,
+        gather: float = 0.0,
     ) -> None:
         """Args:
         patience: Seconds a batch waits for its models before the next one is taken.
         most: Rows up to which calls that wait for a busy model are put together.
         share: Events that may wait for one model before those that have a fallback go there at once.
         headers: Makes the headers of decision records; None makes none.
+        gather: Seconds between two looks for answers while they come one after the other.
         """
         self._make_headers = headers
+        self._gather = gather
+        self._coming = False
         self._engine = engine
         self._sink = sink
         self._patience = patience
@@ -168,9 +173,12 @@ class Flow:
         """Waits up to `seconds` for models that are late, and writes what became free."""
         if not self._lines:
             return
+        if self._coming and seconds:
+            time.sleep(self._gather)  # to be woken by each would cost more than the answer itself
         self._engine.serve(0.0 if self._landed else seconds)
         landed = self._landed[:]
         self._landed.clear()
+        self._coming = self._gather > 0.0 and bool(landed)
         free: list[Waiting] = []
         for ticket in landed:  # only those: thousands may be under way
             free += self._land(ticket)

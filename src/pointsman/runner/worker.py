@@ -38,7 +38,7 @@ from pointsman.spec.document import Document
 __all__ = ["PACES", "SharedQuota", "serve", "work"]
 
 PACES = {
-    "throughput": Pace(batch=1000, commit=1.0, patience=0.010),
+    "throughput": Pace(batch=1000, commit=1.0, patience=0.010, gather=0.002),
     "latency": Pace(batch=500, commit=0.5, grace=0.5, patience=0.003, slice=0.001),
 }
 """How a worker goes about it, by profile; the document's limits come on top."""
