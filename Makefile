@@ -23,7 +23,7 @@ demo: $(STAMP) ## watch events go through a pipeline on a real broker
 	@$(BIN)/pointsman demo
 
 test: lint ## lint, type-check and run every test on a real broker
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -rs
 
 test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
 	@$(BIN)/python -m pytest -rs tests/servers/real_*.py
