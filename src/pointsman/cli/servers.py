@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pointsman.base.errors import Finding, Misfit, MissingExtra, ModelError, ModelTimeout
 from pointsman.model.dtypes import dtype_of
@@ -29,6 +29,9 @@ __all__ = [
     "uncompared",
 ]
 
+_ADDRESS = re.compile(r"([a-z]+://(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]+)?)(?:[/?#].*)?")
+"""Scheme, host and port, with whatever stands behind them; nobody's name before them."""
+
 Answer = Health | ModelError | Misfit | MissingExtra
 """What is known of a model: what its server says, why that cannot be asked, or why it cannot be opened."""
 
@@ -41,10 +44,10 @@ def address_of(document: Document, spec: ModelSpec) -> str:
             return value.relative_to(document.folder).as_posix()
         except ValueError:
             return value.name
-    parts = urlsplit(str(value))
-    if not parts.netloc:
-        return str(value)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    text = str(value)
+    if found := _ADDRESS.fullmatch(text):
+        return found[1]
+    return "not an address" if "://" in text or "@" in text else text
 
 
 class Servers(Remotes):

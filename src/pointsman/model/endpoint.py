@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,9 @@ PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "grpc": 80, "grpcs"
 
 UNRESERVED: Final = "/%:@!$&'()*+,;=~"
 """What stands in a path as it is."""
+
+LEAST_SECRET: Final = 6
+"""Characters of the shortest text of the document that a message leaves out."""
 
 HIDDEN: Final = "***"
 """What stands for a secret in a message."""
@@ -118,6 +121,7 @@ class Endpoint:
         self._context = _context(self.tls) if self.secure else None
         self.private = False
         self._shared: dict[str, Any] = {}
+        self._hidden: list[str] = []
 
     @classmethod
     def of(cls, name: str, address: str, given: Endpoint | None, *, grpc: bool = False) -> Endpoint:
@@ -166,9 +170,14 @@ class Endpoint:
             context.load_verify_locations(self.tls.ca)
         return context
 
+    def hide(self, texts: Iterable[str]) -> None:
+        """Has `scrub` leave these out too, unless they are too short to be a secret."""
+        for text in texts:
+            self._hidden += (one for one in (text, quote(text, safe="")) if len(one) >= LEAST_SECRET)
+
     def scrub(self, text: str) -> str:
         """`text` without the endpoint's secrets, which a server may have sent back."""
-        for secret in self.auth.secrets():
+        for secret in sorted((*self.auth.secrets(), *self._hidden), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
 
@@ -227,8 +236,9 @@ def _parts(address: str) -> tuple[SplitResult, int]:
     try:
         parts = urlsplit(address)
         port = parts.port
-    except ValueError as error:
-        raise Misfit("E441", f"the address cannot be read: {error}", "write http://host:port") from None
+    except ValueError:  # whose text may hold a piece of a password
+        text = "the address cannot be read: its port is no number, or its brackets do not fit"
+        raise Misfit("E441", text, "write http://host:port") from None
     if parts.scheme not in PORTS or not parts.hostname:
         raise Misfit(
             "E441",
@@ -240,7 +250,7 @@ def _parts(address: str) -> tuple[SplitResult, int]:
     if parts.query or parts.fragment or any(c.isspace() for c in address):
         raise Misfit("E441", "the address holds more than a host, a port and a path", "cut it there")
     if parts.scheme.startswith("grpc") and parts.path not in ("", "/"):
-        raise Misfit("E441", f"a {parts.scheme}:// address has no path, found '{parts.path}'", "cut it there")
+        raise Misfit("E441", f"a {parts.scheme}:// address has no path", "cut it after the port")
     return parts, PORTS[parts.scheme] if port is None else port
 
 

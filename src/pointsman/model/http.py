@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from pointsman.base.config import Choice, Expression, Flag, ListOf, MapOf, Nested, OneOf, Text, key
-from pointsman.base.errors import InvalidInput, Misfit, ModelError
+from pointsman.base.errors import EvalError, InvalidInput, Misfit, ModelError
 from pointsman.cel.program import Program
 from pointsman.model.asked import event_only, given, names_of, taken
 from pointsman.model.base import CommonKeys, Row, models
@@ -154,6 +155,7 @@ class HttpModel:
                 raise Misfit(
                     "E402", text, "who is calling belongs to the endpoint's auth", ("headers", header)
                 )
+        where.hide(_constants(config))
         return cls(name, config, common, where)
 
     @staticmethod
@@ -249,16 +251,28 @@ def _programs(config: HttpModel.Config) -> Iterator[tuple[tuple[str, ...], Progr
         yield ("reply",), config.reply
 
 
+def _constants(config: HttpModel.Config) -> Iterator[str]:
+    """What every request shows to the server besides its body; some of it may be a key."""
+    if isinstance(config.path, str):
+        yield config.path
+    yield from (value for value in config.query.values() if isinstance(value, str))
+    for program in config.headers.values():
+        yield from (program.text[start:end] for start, end, _ in program.hidden)
+        if not program.reads:
+            with suppress(EvalError):
+                yield str(program.evaluate({}))
+
+
 def _choice(what: str, chosen: Chosen, names: Mapping[str, Any]) -> str:
     """The value that the event chooses, if it is listed."""
     value = given(what, chosen.choose, names)
     if value not in chosen.among:
-        raise InvalidInput(f"{what} ({chosen.choose.text}) gives a value that the document does not list")
+        raise InvalidInput(f"{what} ({chosen.choose.shown()}) gives a value that the document does not list")
     return str(value)
 
 
 def _header(name: str, program: Program, names: Mapping[str, Any]) -> str:
     value = given(f"header {name}", program, names)
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-        raise InvalidInput(f"header {name} ({program.text}) is not printable ASCII text")
+        raise InvalidInput(f"header {name} ({program.shown()}) is not printable ASCII text")
     return value

@@ -125,7 +125,9 @@ class KafkaRestModel:
         if not isinstance(offsets, list) or len(offsets) != len(records):
             raise InvalidReply(f"the reply does not hold 'offsets' of {len(records)} records")
         told = iter(offsets)
-        return [reply if reply is not DISPATCHED else _of_offset(next(told)) for reply in replies]
+        return [
+            reply if reply is not DISPATCHED else _of_offset(next(told), self._endpoint) for reply in replies
+        ]
 
     async def _v3(self, row: Row, ask: Ask) -> Any:
         record_key, value = record_of(row, self._named, ask.ids[0])
@@ -148,7 +150,7 @@ class KafkaRestModel:
         if code == 200:
             return DISPATCHED
         status = int(str(code)[:3]) if isinstance(code, int) and code >= 400 else 500
-        raise failure_of(status, {}, self._endpoint.scrub(str(said.get("message") or code)[:200]))
+        raise failure_of(status, {}, self._endpoint.scrub(str(said.get("message") or code))[:200])
 
     async def _asked(self, ask: Ask) -> str:
         """The cluster's id, as the proxy names it."""
@@ -185,7 +187,7 @@ class KafkaRestModel:
         await self._endpoint.release()
 
 
-def _of_offset(told: Any) -> Any | ModelError:
+def _of_offset(told: Any, endpoint: Endpoint) -> Any | ModelError:
     """What v2 says of one record."""
     if not isinstance(told, Mapping):
         return InvalidReply("the reply holds an offset that is no map")
@@ -194,7 +196,7 @@ def _of_offset(told: Any) -> Any | ModelError:
         return DISPATCHED
     if code is None:
         return InvalidReply("the reply holds neither an offset nor an error for the record")
-    text = f"error {code}: {str(told.get('error') or '')[:200]}"
+    text = f"error {code}: {endpoint.scrub(str(told.get('error') or ''))[:200]}"
     return ModelRefused(text) if code == _RETRIABLE else ModelInternal(text)
 
 

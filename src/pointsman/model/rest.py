@@ -67,6 +67,7 @@ _USUAL_WITH_BODY: Final[Mapping[str, str]] = {**_USUAL, "Content-Type": "applica
 _encode = msgspec.json.Encoder(enc_hook=to_json).encode
 _decode = msgspec.json.Decoder().decode
 _STRAY: Final = re.compile(r"[^\x20-\x7e]+")
+_KIND: Final = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _TAGS: Final = re.compile(r"<[^>]*>")
 
 
@@ -112,7 +113,8 @@ def json_of(answer: Answer) -> Any:
     """
     kind = answer.kind
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise InvalidReply(f"the reply is {_said(kind)}, expected application/json")
+        shown = kind if _KIND.fullmatch(kind) else "of a strange type"
+        raise InvalidReply(f"the reply is {shown}, expected application/json")
     try:
         return _decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -305,7 +307,7 @@ def _reason(content: bytes) -> str:
     try:
         said = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _TAGS.sub(" ", content[: 4 * MOST_SAID].decode("utf-8", "replace"))
+        return _TAGS.sub(" ", content[: 64 * MOST_SAID].decode("utf-8", "replace"))
     for _ in range(3):
         if not isinstance(said, dict):
             break
