@@ -16,9 +16,9 @@ from pointsman.engine.policy import Policy
 from pointsman.engine.testing import Tried, batch_of, picking, try_case
 from pointsman.model.base import Model
 from pointsman.model.caller import Caller
-from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
+from pointsman.runner.conditions import finding_of, open_conditions
 from pointsman.runner.remotes import Remotes, is_remote
 from pointsman.spec.document import Document
 from pointsman.state.tables import load_table
@@ -84,24 +84,22 @@ class Workbench:
         return self._document.source.fields or {}
 
     def _open(self) -> None:
-        document, findings = self._document, []
+        document = self._document
+        findings: list[Finding] = []
         for name, table in document.tables.items():
             try:
                 self._tables[name] = load_table(table, name).rows
             except Misfit as misfit:
-                findings.append(self._finding(("tables", name), misfit))
-        for number, route in enumerate(document.routes):
-            if route.python is not None:
-                try:
-                    self._conditions[route.python] = load_condition(route.python, document.folder)
-                except Misfit as misfit:
-                    findings.append(self._finding(("routes", number, "when"), misfit))
+                findings.append(finding_of(document, ("tables", name), misfit))
+        self._conditions = open_conditions(document, findings)
         if findings:
             raise SpecError(findings)
         self._remotes.open()
         for name, broken in self._remotes.broken.items():
             self._broken[name] = (
-                SpecError([self._finding(("models", name), broken)]) if isinstance(broken, Misfit) else broken
+                SpecError([finding_of(document, ("models", name), broken)])
+                if isinstance(broken, Misfit)
+                else broken
             )
         for name, spec in document.models.items():
             if is_remote(spec):
@@ -109,13 +107,9 @@ class Workbench:
             try:
                 self._models[name] = open_model(name, spec, document.folder)
             except Misfit as misfit:
-                self._broken[name] = SpecError([self._finding(("models", name), misfit)])
+                self._broken[name] = SpecError([finding_of(document, ("models", name), misfit)])
             except MissingExtra as missing:
                 self._broken[name] = missing
-
-    def _finding(self, path: tuple[str | int, ...], misfit: Misfit) -> Finding:
-        place = self._document.where((*path, *misfit.path))
-        return place.finding(misfit.code, f"{path[0]} '{path[1]}': {misfit}", misfit.hint)
 
     def _policy(self, choose: str | None) -> Policy:
         """The document compiled, with the pick of every strategy that can pick `choose` fixed to it."""

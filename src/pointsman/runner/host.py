@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from math import inf
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import Finding, InvalidInput, Misfit, ModelOverloaded, SpecError
@@ -17,11 +16,11 @@ from pointsman.engine.build import build
 from pointsman.engine.decide import Call, Decided, decide, identify
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy
-from pointsman.model.condition import load_condition
 from pointsman.model.desk import Desk
 from pointsman.model.opening import open_models
 from pointsman.model.pool import Pool, Ticket
 from pointsman.model.ticket import RemoteTicket
+from pointsman.runner.conditions import finding_of, open_conditions
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.remotes import Remotes, is_remote
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from pointsman.model.remote import RemoteModel
 
 __all__ = ["Host"]
-
-T = TypeVar("T")
 
 _REFRESH_SECONDS = 1.0
 TRACE = ("traceparent", "tracestate")
@@ -101,13 +98,12 @@ class Host:
         """
         findings: list[Finding] = []
         tables: dict[str, TableFile] = {}
-        conditions: dict[str, Any] = {}
         for name, table in document.tables.items():
-            _gather(findings, document, ("tables", name), tables, name, partial(load_table, table, name))
-        for number, route in enumerate(document.routes):
-            if (python := route.python) is not None:
-                load = partial(load_condition, python, document.folder)
-                _gather(findings, document, ("routes", number, "when"), conditions, python, load)
+            try:
+                tables[name] = load_table(table, name)
+            except Misfit as misfit:
+                findings.append(finding_of(document, ("tables", name), misfit))
+        conditions = open_conditions(document, findings)
         if findings:
             raise SpecError(findings)
         called = document
@@ -290,19 +286,3 @@ def _done(model: str) -> Ticket:
     ticket = Ticket(model, ())
     ticket.done = True
     return ticket
-
-
-def _gather(
-    findings: list[Finding],
-    document: Document,
-    path: tuple[str | int, ...],
-    into: dict[str, T],
-    name: str,
-    load: Callable[[], T],
-) -> None:
-    """Keeps what `load` returns under `name`, or a finding at `path`."""
-    try:
-        into[name] = load()
-    except Misfit as misfit:
-        place = document.where((*path, *misfit.path))
-        findings.append(place.finding(misfit.code, f"{path[0]} '{path[1]}': {misfit}", misfit.hint))

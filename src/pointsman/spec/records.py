@@ -63,6 +63,21 @@ _EVENT: Schema = {
 _METADATA: Schema = {"description": "What enrichers added.", "type": "object"}
 
 
+def _head(what: str) -> Schema:
+    """What decisions and requests begin with; `what` is which of them."""
+    return {
+        "v": {"const": 1, "description": f"The version of the {what}'s form."},
+        "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
+        "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
+        "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
+        "source": _map(
+            "Where the event was read.",
+            {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
+            ["topic", "partition", "offset", "key"],
+        ),
+    }
+
+
 def decision_schema() -> Schema:
     """The schema of a decision record, version 1."""
     return {
@@ -71,15 +86,7 @@ def decision_schema() -> Schema:
         **_map(
             "One event: what it was, which model was chosen and why, and what the model answered.",
             {
-                "v": {"const": 1, "description": "The version of the record's form."},
-                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
-                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
-                "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
-                "source": _map(
-                    "Where the event was read.",
-                    {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
-                    ["topic", "partition", "offset", "key"],
-                ),
+                **_head("record"),
                 "event": _EVENT,
                 "metadata": _METADATA,
                 "decision": _decision(),
@@ -92,7 +99,7 @@ def decision_schema() -> Schema:
 
 def result_schema() -> Schema:
     """The schema of a record of `write.results`, version 1."""
-    choice = _decision()["properties"]
+    head, choice = _head("record"), _decision()["properties"]
     named = ("route", "model", "policy")
     return {
         "$schema": DRAFT,
@@ -100,9 +107,7 @@ def result_schema() -> Schema:
         **_map(
             "What came of one event, without the event. Its Kafka key is that of the decision.",
             {
-                "v": {"const": 1, "description": "The version of the record's form."},
-                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
-                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
+                **{name: head[name] for name in ("v", "id", "time")},
                 "decision": _map("The choice.", {name: choice[name] for name in named}, [*named]),
                 "result": _result(),
             },
@@ -120,15 +125,7 @@ def request_schema() -> Schema:
             "One event that was decided and waits for a model: what a worker needs to call it and to write "
             "the decision. Its Kafka key is that of the decision.",
             {
-                "v": {"const": 1, "description": "The version of the request's form."},
-                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
-                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
-                "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
-                "source": _map(
-                    "Where the event was read.",
-                    {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
-                    ["topic", "partition", "offset", "key"],
-                ),
+                **_head("request"),
                 "event": {
                     "description": "The whole event as it came, byte for byte; write.event and write.redact "
                     "hold for decisions and dead letters.",
