@@ -15,7 +15,7 @@ from benchmarks.workload import document, events
 from pointsman.bus.client import client_config
 
 if TYPE_CHECKING:
-    from benchmarks.__main__ import Bench
+    from benchmarks.bench import Bench
 
 RATE, SECONDS, ROUNDS = 200, 5, 5
 
@@ -46,9 +46,7 @@ def latency(bench: Bench) -> None:
         most = [_at(times, 0.99) for times in rounds]
         each = " ".join(f"{one:.1f}" for one in most)
         middles.append((statistics.median(_at(times, 0.5) for times in rounds), statistics.median(most)))
-        print(
-            f"{name:22}{middles[-1][0]:8.2f}{middles[-1][1]:8.2f}   {' '.join(f'{one:.1f}' for one in most)}"
-        )
+        print(f"{name:22}{middles[-1][0]:8.2f}{middles[-1][1]:8.2f}   {each}")
     added = [through - bare for bare, through in zip(*middles, strict=True)]
     print(f"{'added':22}{added[0]:8.2f}{added[1]:8.2f}")
 

@@ -23,7 +23,7 @@ from benchmarks.measure import measured
 from benchmarks.workload import PARTITIONS
 
 if TYPE_CHECKING:
-    from benchmarks.__main__ import Bench
+    from benchmarks.bench import Bench
 
 CALLS = int(os.environ.get("CALLS", "4000"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))

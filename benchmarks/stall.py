@@ -17,7 +17,7 @@ from benchmarks.still import Still
 from pointsman.bus.client import client_config
 
 if TYPE_CHECKING:
-    from benchmarks.__main__ import Bench
+    from benchmarks.bench import Bench
 
 RATE, SECONDS, ROUNDS = 200, 5, 5
 SLOW = 20
