@@ -8,7 +8,6 @@ they end when it starts; it joins no group and commits nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import threading
 import time
@@ -18,18 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pointsman.base.errors import (
-    InvalidInput,
-    ModelError,
-    ModelOverloaded,
-    ModelRefused,
-)
+from pointsman.base.errors import ModelError, ModelOverloaded, ModelRefused
+from pointsman.model.kafka_clients import consumer, failure, producer, said
 
 __all__ = ["KafkaLink", "Reply", "leave", "link_of"]
-
-_LOGGER: Final = logging.getLogger("pointsman.kafka")
-_LOGGER.addHandler(logging.NullHandler())
-_LOGGER.propagate = False
 
 _POLL: Final = 0.2
 """Seconds after which a thread that has nothing to do looks whether it should end."""
@@ -39,37 +30,6 @@ _LOOK: Final = 30.0
 
 _SLOW: Final = 10.0
 """Seconds that a broker has to answer a question about a topic."""
-
-_COMMON: Final[Mapping[str, Any]] = {
-    "bootstrap.servers": "localhost:9092",
-    "client.id": "pointsman",
-    "socket.nagle.disable": True,
-    "reconnect.backoff.max.ms": 2000,
-}
-_PRODUCER: Final[Mapping[str, Any]] = {
-    "compression.type": "lz4",
-    "linger.ms": 2,
-    "message.timeout.ms": 30_000,
-    "message.max.bytes": 16 << 20,
-    "partitioner": "murmur2_random",
-}
-_CONSUMER: Final[Mapping[str, Any]] = {
-    "group.id": "pointsman-replies",  # librdkafka wants one; it is never joined
-    "fetch.queue.backoff.ms": 1,
-    "allow.auto.create.topics": False,
-}
-_OWN_PRODUCER: Final[Mapping[str, Any]] = {
-    "enable.idempotence": True,
-    "acks": "all",
-    "delivery.report.only.error": False,
-}
-_OWN_CONSUMER: Final[Mapping[str, Any]] = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "auto.offset.reset": "latest",
-}
-_GROUPS: Final = ("group.", "session.", "heartbeat.", "partition.assignment", "max.poll", "enable.auto")
-_SENDS: Final = ("transaction", "linger", "batch.", "compression", "queue.buffering", "acks", "enable.idem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +77,9 @@ class KafkaLink:
         self._topics: dict[str, _Topic] = {}
         self._count = 0
         self._ended = False
-        self._producer = self._made(_producer_config(self._properties), "Producer")
+        self._producer = producer(self._properties)
         self._threads = [threading.Thread(target=self._deliver, name="pointsman-kafka-out", daemon=True)]
         self._threads[0].start()
-
-    def _made(self, config: Mapping[str, Any], kind: str) -> Any:
-        import confluent_kafka
-
-        try:
-            return getattr(confluent_kafka, kind)(dict(config))
-        except (confluent_kafka.KafkaException, TypeError, ValueError) as error:
-            raise ModelRefused(f"the Kafka client refuses its properties: {_said(error)}") from None
 
     def serves(self, loop: asyncio.AbstractEventLoop, properties: Mapping[str, Any]) -> bool:
         """Whether it may be used in this loop for these properties."""
@@ -208,14 +160,14 @@ class KafkaLink:
         except BufferError:
             raise ModelOverloaded("the producer's queue is full") from None
         except KafkaException as error:
-            raise _failure(error.args[0]) from None
+            raise failure(error.args[0]) from None
 
     def _delivered(self, done: asyncio.Future[None], error: Any, _message: Any) -> None:
-        self._post(_settle, done, None if error is None else _failure(error), None)
+        self._post(_settle, done, None if error is None else failure(error), None)
 
     def _refused(self, done: asyncio.Future[Any], error: Any, _message: Any) -> None:
         if error is not None:
-            self._post(_settle, done, _failure(error), None)
+            self._post(_settle, done, failure(error), None)
 
     def _post(self, function: Callable[..., None], *arguments: Any) -> None:
         """Calls a function in the event loop, as long as that runs."""
@@ -247,15 +199,15 @@ class KafkaLink:
     def _receive(self) -> None:
         """The thread that serves the consumer; when it fails, the next request starts another."""
         try:
-            consumer = self._made(_consumer_config(self._properties), "Consumer")
+            made = consumer(self._properties)
             try:
-                self._read(consumer)
+                self._read(made)
             finally:
-                consumer.close()
+                made.close()
         except ModelRefused as error:
             self._post(self._deaf, error)
         except Exception as error:
-            self._post(self._deaf, ModelRefused(f"replies cannot be read: {_said(error)}"))
+            self._post(self._deaf, ModelRefused(f"replies cannot be read: {said(error)}"))
 
     def _deaf(self, error: ModelError) -> None:
         """Nobody reads replies any more."""
@@ -298,7 +250,7 @@ class KafkaLink:
             self._post(self._unread, [name], error)
             return
         except (KafkaException, TypeError) as error:  # no offsets in time: a TypeError, None has no items
-            self._post(self._unread, [name], ModelRefused(f"replies cannot be read: {_said(error)}"))
+            self._post(self._unread, [name], ModelRefused(f"replies cannot be read: {said(error)}"))
             return
         topic.partitions.update(numbers)
         topic.read = True
@@ -325,7 +277,7 @@ class KafkaLink:
         try:
             found = client.list_topics(topic, timeout=_SLOW).topics[topic]
         except KafkaException as error:
-            raise ModelRefused(f"Kafka does not answer: {_said(error)}") from None
+            raise ModelRefused(f"Kafka does not answer: {said(error)}") from None
         return sorted(found.partitions) if found.error is None else []
 
     def _readable(self, name: str) -> None:
@@ -412,16 +364,6 @@ async def leave(link: KafkaLink) -> None:
         await link.close()
 
 
-def _producer_config(properties: Mapping[str, Any]) -> dict[str, Any]:
-    given = {n: v for n, v in properties.items() if not n.startswith((*_GROUPS, "transactional."))}
-    return {**_COMMON, **_PRODUCER, **given, **_OWN_PRODUCER, "logger": _LOGGER}
-
-
-def _consumer_config(properties: Mapping[str, Any]) -> dict[str, Any]:
-    given = {n: v for n, v in properties.items() if not n.startswith(_SENDS)}
-    return {**_COMMON, **_CONSUMER, **given, **_OWN_CONSUMER, "logger": _LOGGER}
-
-
 def _settle(done: asyncio.Future[Any], error: ModelError | None, value: Any) -> None:
     """Ends a wait that was not given up."""
     if done.done():
@@ -430,17 +372,3 @@ def _settle(done: asyncio.Future[Any], error: ModelError | None, value: Any) -> 
         done.set_result(value)
     else:
         done.set_exception(error)
-
-
-def _failure(error: Any) -> ModelError:
-    """What the producer's error means."""
-    from confluent_kafka import KafkaError
-
-    if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD):
-        return InvalidInput(f"the request cannot be written: {error.str()}")
-    return ModelRefused(f"the request cannot be written: {error.str()}")
-
-
-def _said(error: BaseException) -> str:
-    inner = error.args[0] if error.args else error
-    return inner.str() if hasattr(inner, "str") else str(inner)
