@@ -11,7 +11,7 @@ import pytest
 
 from model.rest.subjects import AB, NO_METADATA, ROWS, SCORES, Common, cel, opener, opening
 from pointsman.base.errors import ModelError, ModelInternal, ModelRefused
-from pointsman.model.mapping import TensorKeys
+from pointsman.model.feed import TensorKeys
 from pointsman.model.remote import Ask, Health, RemoteModel
 from pointsman.model.testing import Behaviour, Case, Subject, behaviours_of, check
 from servers import pythie, triton

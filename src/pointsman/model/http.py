@@ -16,9 +16,9 @@ from pointsman.model.asked import event_only, given, names_of, taken
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import one_each
-from pointsman.model.mapping import json_value
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
+from pointsman.model.rowwise import json_value
 
 __all__ = ["Chosen", "HttpModel"]
 

@@ -12,8 +12,9 @@ from pointsman.base.config import Anything, Choice, MapOf, Nested, Text, key
 from pointsman.base.errors import ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
+from pointsman.model.feed import ANY, TensorKeys
 from pointsman.model.jsonrows import columns, form_of, instances, member, one_each
-from pointsman.model.mapping import ANY, Fed, Feeds, TensorKeys
+from pointsman.model.mapping import Fed, Feeds
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, readiness
 

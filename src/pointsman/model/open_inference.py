@@ -11,10 +11,12 @@ from pointsman.base.config import Anything, Flag, ListOf, MapOf, Nested, Text, k
 from pointsman.base.errors import InvalidReply, ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
-from pointsman.model.mapping import Fed, Feeds, TensorKeys, rows_along
+from pointsman.model.feed import TensorKeys
+from pointsman.model.mapping import Fed, Feeds
 from pointsman.model.open_inference_grpc import Inferred, OpenInferenceGrpc
 from pointsman.model.open_inference_rest import OpenInferenceRest
 from pointsman.model.remote import Ask, Health
+from pointsman.model.rowwise import rows_along
 from pointsman.model.wire import wire
 
 __all__ = ["OpenInference"]

@@ -11,9 +11,11 @@ from pointsman.base.config import Choice, ListOf, MapOf, Nested, Text, key
 from pointsman.base.errors import InvalidReply, Misfit, ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
+from pointsman.model.feed import ANY, TensorKeys
 from pointsman.model.jsonrows import form_of
-from pointsman.model.mapping import ANY, Fed, Feeds, TensorKeys, rows_along
+from pointsman.model.mapping import Fed, Feeds
 from pointsman.model.remote import Ask, Health
+from pointsman.model.rowwise import rows_along
 from pointsman.model.tensorflow_serving_grpc import TensorFlowServingGrpc
 from pointsman.model.tensorflow_serving_rest import TensorFlowServingRest
 from pointsman.model.wire import wire

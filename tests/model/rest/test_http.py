@@ -14,8 +14,8 @@ from model.rest import speakers
 from model.rest.subjects import AB, Common, cel, opening
 from pointsman.base.errors import InvalidInput, InvalidReply, Misfit, ModelError, ModelOverloaded
 from pointsman.model.base import Costed
+from pointsman.model.feed import TensorKeys
 from pointsman.model.http import Chosen
-from pointsman.model.mapping import TensorKeys
 from pointsman.model.openai import Price
 from pointsman.model.remote import Ask
 from pointsman.model.rest import failure_of

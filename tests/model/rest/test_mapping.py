@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from model.rest.subjects import cel
 from pointsman.base.errors import InvalidInput, InvalidReply, Misfit
-from pointsman.model.mapping import ANY, DTYPES, Feeds, TensorKeys, rows_along
+from pointsman.model.feed import ANY, DTYPES, TensorKeys
+from pointsman.model.mapping import Feeds
+from pointsman.model.rowwise import rows_along
 from pointsman.model.wire import wire
 
 A, B, I, S, T = (cel(f"event.{name}") for name in "abist")  # noqa: E741  # the fields' own names
