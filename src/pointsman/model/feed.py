@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pointsman.base.config import Choice, ListOf, OneOf, Text, Whole, key
+from pointsman.base.config import Choice, ListOf, MapOf, Nested, OneOf, Text, Whole, key
 from pointsman.base.errors import Misfit
 from pointsman.cel.values import article
 from pointsman.model.tensors import Column
 
-__all__ = ["ANY", "DTYPES", "Feed", "TensorKeys", "feed_of"]
+__all__ = ["ANY", "DTYPES", "Feed", "TensorKeys", "feed_of", "tensors_key"]
 
 ANY: Final = "any"
 """The dtype of values that go as they are, where the protocol is JSON."""
@@ -72,6 +72,12 @@ class TensorKeys:
         example="none",
         step=2,
     )
+
+
+def tensors_key(meaning: str) -> Any:
+    """The key `tensors` of a protocol."""
+    example = "{x: {of: [amount, spend], dtype: float32}}"
+    return key(MapOf(Nested(TensorKeys)), meaning, default={}, example=example, step=2)
 
 
 @dataclass(frozen=True, slots=True)

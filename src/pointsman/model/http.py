@@ -19,6 +19,7 @@ from pointsman.model.jsonrows import one_each
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
 from pointsman.model.rowwise import json_value
+from pointsman.model.served import Served
 
 __all__ = ["Chosen", "HttpModel"]
 
@@ -47,7 +48,7 @@ class Chosen:
 
 
 @models.add("http")
-class HttpModel:
+class HttpModel(Served):
     """Calls a REST API once for each event, or with `batched` once for several.
 
     The body is `body`, else the inputs by name, else the enriched event. The reply is JSON, of which `reply`
@@ -119,13 +120,11 @@ class HttpModel:
         common: The keys of every model.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = config.batched
         self._name = name
         self._config = config
         self._inputs = tuple(common.inputs or ())
-        self._timeout = common.timeout
-        self._endpoint = endpoint
 
     @classmethod
     def open(
@@ -224,10 +223,6 @@ class HttpModel:
         if path is None:
             return Health(True, note="the server answers; without 'health' it cannot be asked for the model")
         return Health(not why, why=why, note="" if why else f"the server answers {path}")
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
 
 
 def _shaped(config: HttpModel.Config) -> Iterator[tuple[tuple[str, ...], Program]]:

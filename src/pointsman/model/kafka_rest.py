@@ -22,6 +22,7 @@ from pointsman.model.kafka_record import record_of
 from pointsman.model.maps import mapper
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import failure_of, json_of, post, quoted, readiness
+from pointsman.model.served import Served
 
 __all__ = ["KafkaRestModel"]
 
@@ -34,7 +35,7 @@ _RETRIABLE: Final = 2
 
 
 @models.add("kafka_rest")
-class KafkaRestModel:
+class KafkaRestModel(Served):
     """Writes events to a topic; the result's status is `dispatched` once the proxy says that it is written.
 
     The record's key is the event's key, else its id; its value is JSON: the inputs by name, or the enriched
@@ -71,11 +72,9 @@ class KafkaRestModel:
         common: The model's common keys.
         endpoint: Where the proxy is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = config.api == "v2"
         self._config = config
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         self._named = None if common.inputs is None else mapper(tuple(common.inputs))
         self._cluster = config.cluster
 
@@ -181,10 +180,6 @@ class KafkaRestModel:
             why, _ = await readiness(self._endpoint, path, self._timeout)
         note = "" if why else "the proxy has the topic; whether somebody reads it cannot be asked"
         return Health(not why, self.version, why=why, note=note)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
 
 
 def _of_offset(told: Any, endpoint: Endpoint) -> Any | ModelError:

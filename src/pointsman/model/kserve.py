@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pointsman.base.config import Choice, MapOf, Nested, Text, key
+from pointsman.base.config import Choice, Text, key
 from pointsman.base.errors import ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
-from pointsman.model.feed import ANY, TensorKeys
+from pointsman.model.feed import ANY, TensorKeys, tensors_key
 from pointsman.model.jsonrows import FORMS, form_of, instances, member, one_each
 from pointsman.model.mapping import Feeds
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
+from pointsman.model.served import Served
 
 __all__ = ["KServe"]
 
 
 @models.add("kserve")
-class KServe:
+class KServe(Served):
     """Sends rows as `instances`; a reply is what stands for the row in `predictions`.
 
     A row with one input is that value, one with several the list of them, as scikit-learn models take it;
@@ -49,12 +50,8 @@ class KServe:
             example="map",
             step=2,
         )
-        tensors: Mapping[str, TensorKeys] = key(
-            MapOf(Nested(TensorKeys)),
-            "What values are made of, where they are not simply the inputs.",
-            default={},
-            example="{x: {of: [amount, spend], dtype: float32}}",
-            step=2,
+        tensors: Mapping[str, TensorKeys] = tensors_key(
+            "What values are made of, where they are not simply the inputs."
         )
 
     def __init__(self, name: str, common: CommonKeys, feeds: Feeds, form: str, endpoint: Endpoint) -> None:
@@ -65,12 +62,10 @@ class KServe:
         form: How a row is written.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.feeds = feeds
         self._name = name
         self._form = form
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         self._path = f"/v1/models/{quoted(common.model or name)}"
 
     @classmethod
@@ -116,7 +111,3 @@ class KServe:
             "" if why else "the server says that the model is ready, and the V1 protocol declares no inputs"
         )
         return Health(not why, why=why, note=note)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()

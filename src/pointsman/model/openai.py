@@ -18,6 +18,7 @@ from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import member
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
+from pointsman.model.served import Served
 
 __all__ = ["OpenAI", "Price"]
 
@@ -39,7 +40,7 @@ class Price:
 
 
 @models.add("openai")
-class OpenAI:
+class OpenAI(Served):
     """Asks a chat model once for each event, or an embeddings model for several at once.
 
     A chat's reply is a map of `text`, `finish_reason`, `usage` and, where the text is a JSON object and
@@ -101,14 +102,12 @@ class OpenAI:
         common: The keys of every model.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = config.embed is not None
         self._name = name
         self._model = common.model or name
         self._fixed = common.version is not None
         self._config = config
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         form = config.parameters.get("response_format")
         self._json = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
 
@@ -235,10 +234,6 @@ class OpenAI:
             found = self._model
         note = "the server lists the model, and the protocol declares no inputs"
         return Health(True, found if isinstance(found, str) else None, note=note)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
 
 
 def _text(what: str, program: Program | None, row: Row) -> str:
