@@ -23,12 +23,10 @@ demo: $(STAMP) ## watch events go through a pipeline on a real broker
 	@$(BIN)/pointsman demo
 
 test: lint ## lint, type-check and run every test on a real broker
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -rs
 
 test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
-	@$(BIN)/python -m pytest tests/servers/real_*.py
-	@PYTHONPATH=tests $(BIN)/python -m model.protocols
-	@PYTHONPATH=tests $(BIN)/python -m model.fault_page
+	@$(BIN)/python -m pytest -rs tests/servers/real_*.py
 
 lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/ruff check .
@@ -48,8 +46,10 @@ bench: $(STAMP) ## benchmarks against hand-written loops, as ratios
 example: $(STAMP) ## run an example end to end (NAME=payments, flights or serving)
 	@$(BIN)/python -m examples.$(or $(NAME),payments).run
 
-generate: $(STAMP) ## write the JSON Schemas and the reference page anew
+generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables of tests anew
 	@$(BIN)/python -m pointsman.spec.generate
+	@PYTHONPATH=tests $(BIN)/python -m model.protocols
+	@PYTHONPATH=tests $(BIN)/python -m model.fault_page
 
 wheel: $(STAMP) ## build the wheel into dist/
 	@$(BIN)/python -m build --wheel

@@ -1,9 +1,9 @@
 """Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-NAME is throughput, exactly_once, routes, allocations, latency, stateful, serving, guard or stall.
-Every contender consumes the same topic, writes the same record with the same client settings and commits
-after delivery.
-`COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
+NAME is throughput, exactly_once, routes, allocations, latency, stateful, serving, guard or stall. Every
+contender consumes the same topic, writes the same record with the same client settings and commits after
+delivery. `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn. Where
+other work goes on, `chrt -r 10 python -m benchmarks stall latency` measures this one alone (Linux, as root).
 """
 
 from __future__ import annotations
@@ -17,79 +17,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
-
-from benchmarks.clients import producer_config
+from benchmarks.bench import COUNT, Bench
 from benchmarks.exactly_once import run as run_delivery
 from benchmarks.guard import main as guard
 from benchmarks.latency import latency
-from benchmarks.measure import Usage, measured
+from benchmarks.measure import Usage
 from benchmarks.memory import allocations
 from benchmarks.serving import serving
 from benchmarks.stall import stall
 from benchmarks.stateful import stateful
-from benchmarks.workload import PARTITIONS, SCORER, document, events
+from benchmarks.workload import PARTITIONS
 from pointsman.bus.local import LocalBroker
 
-COUNT = int(os.environ.get("COUNT", "1000000"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-
-
-class Bench:
-    """A broker with the events on it, and a folder for pipelines."""
-
-    def __init__(self, broker: LocalBroker, folder: Path) -> None:
-        self.bootstrap = broker.bootstrap
-        self.folder = folder
-        self.targets = 0
-        (folder / "scorer.py").write_text(SCORER)
-
-    def topic(self, name: str) -> str:
-        """A new topic."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(30)
-        return name
-
-    def target(self) -> str:
-        """A new topic for one run's output, whose name is also its group."""
-        self.targets += 1
-        return self.topic(f"out-{self.targets}")
-
-    def fill(self, name: str, count: int) -> None:
-        """Writes the events."""
-        producer = Producer(producer_config(self.bootstrap))
-        batch: list[dict[str, bytes]] = []
-        for key, value in events(count):
-            batch.append({"key": key, "value": value})
-            if len(batch) == 10_000:
-                _send(producer, name, batch)
-                batch = []
-        _send(producer, name, batch)
-        producer.flush()
-
-    def script(self, module: str, count: int = COUNT) -> Usage:
-        """Runs a hand-written loop."""
-        return measured([sys.executable, "-m", module, self.bootstrap, "events", self.target(), str(count)])
-
-    def pointsman(self, routes: int, count: int = COUNT) -> Usage:
-        """Runs Pointsman itself."""
-        target = self.target()
-        self.topic(f"{target}-dead")
-        path = self.folder / f"{target}.yaml"
-        path.write_text(document(routes, "events", target, self.bootstrap))
-        command = [sys.executable, "-m", "pointsman.cli.main", "run", str(path), "--max-events", str(count)]
-        return measured(command, self.folder)
-
-
-def _send(producer: Producer, topic: str, batch: list[dict[str, bytes]]) -> None:
-    sent = producer.produce_batch(topic, batch)
-    while sent < len(batch):
-        producer.poll(0.1)
-        batch = [m for m in batch if "_error" in m]
-        for message in batch:
-            del message["_error"]
-        sent = producer.produce_batch(topic, batch)
 
 
 def throughput(bench: Bench) -> None:
@@ -136,6 +76,11 @@ def overhead(_: Bench) -> None:
     guard()
 
 
+def _ahead() -> bool:
+    """Whether all of this goes before other work on the machine, as under `chrt -r 10`."""
+    return sys.platform == "linux" and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
+
+
 def _table(found: dict[str, list[Usage]], base: str, count: int) -> None:
     """Events per CPU-second and per second, and the median ratio to `base` within each round."""
     width = max(map(len, found))
@@ -156,6 +101,7 @@ def main(only: list[str]) -> None:
     print(
         f"commit {commit.stdout.strip() or 'unknown'}, "
         f"Python {platform.python_version()}, {os.cpu_count()} cores"
+        + (", real-time priority" if _ahead() else "")
     )
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
     ours = {"serving": serving, "guard": overhead, "stall": stall}  # these make their own events

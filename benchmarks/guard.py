@@ -23,7 +23,7 @@ from pointsman.model.caller import Caller
 from pointsman.model.gate import CONCURRENCY, Gate, Terms
 from pointsman.model.limits import Limits
 from pointsman.model.remote import Ask
-from pointsman.runner.worker import calm_collector
+from pointsman.runner import collector
 
 ROWS, ROUNDS, SINGLES = 2000, 21, 500
 
@@ -81,7 +81,7 @@ def _row(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measures in interleaved rounds and prints medians with their range."""
-    calm_collector()
+    collector.calm()
     models = {"single": Nothing(), "batched": Nothing()}
     caller = Caller(
         models, {"single": _terms(None), "batched": _terms(BatchKeys(size=32, wait=0.0))}, 1_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import threading
@@ -14,15 +15,14 @@ from benchmarks.workload import document, events
 from pointsman.bus.client import client_config
 
 if TYPE_CHECKING:
-    from benchmarks.__main__ import Bench
+    from benchmarks.bench import Bench
 
-RATE, SECONDS = 200, 10
+RATE, SECONDS, ROUNDS = 200, 5, 5
 
 
 def latency(bench: Bench) -> None:
     """Milliseconds added to a round trip, 200 events a second, profile latency."""
     bare = bench.topic("bare")
-    bare_times = _round_trip(bench, bare, bare)
     source, target = bench.topic("paced"), bench.target()
     bench.topic(f"{target}-dead")
     path = bench.folder / "latency.yaml"
@@ -31,27 +31,35 @@ def latency(bench: Bench) -> None:
     process = subprocess.Popen(
         command, cwd=bench.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    found: dict[str, list[list[float]]] = {"bare round trip": [], "through Pointsman": []}
     try:
-        times = _round_trip(bench, source, target)
+        for _ in range(ROUNDS):
+            for times, (begin, end) in zip(found.values(), ((bare, bare), (source, target)), strict=True):
+                times.append(_round_trip(bench, begin, end))
     finally:
         process.terminate()
         process.wait(30)
-    print(f"\n{'':22}{'p50 ms':>8}{'p99 ms':>8}")
-    for name, found in (("bare round trip", bare_times), ("through Pointsman", times)):
-        print(f"{name:22}{_at(found, 0.5):8.2f}{_at(found, 0.99):8.2f}")
-    added = [_at(times, share) - _at(bare_times, share) for share in (0.5, 0.99)]
+    print(f"{RATE} events a second, {ROUNDS} interleaved rounds; medians")
+    print(f"\n{'':22}{'p50 ms':>8}{'p99 ms':>8}   p99 of each round")
+    middles = []
+    for name, rounds in found.items():
+        most = [_at(times, 0.99) for times in rounds]
+        each = " ".join(f"{one:.1f}" for one in most)
+        middles.append((statistics.median(_at(times, 0.5) for times in rounds), statistics.median(most)))
+        print(f"{name:22}{middles[-1][0]:8.2f}{middles[-1][1]:8.2f}   {each}")
+    added = [through - bare for bare, through in zip(*middles, strict=True)]
     print(f"{'added':22}{added[0]:8.2f}{added[1]:8.2f}")
 
 
-def _at(found: list[float], share: float) -> float:
-    ordered = sorted(found)
+def _at(times: list[float], share: float) -> float:
+    ordered = sorted(times)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
 
 
 def _round_trip(bench: Bench, source: str, target: str) -> list[float]:
     """Seconds from `produce` to the answer's arrival, for each event after a warm-up of two seconds."""
-    config = {"bootstrap.servers": bench.bootstrap, "group.id": f"clock-{source}"}
-    consumer = Consumer({**client_config(config, "latency", "consumer"), "auto.offset.reset": "earliest"})
+    config = {"bootstrap.servers": bench.bootstrap, "group.id": f"clock-{time.time_ns()}"}
+    consumer = Consumer({**client_config(config, "latency", "consumer"), "auto.offset.reset": "latest"})
     consumer.subscribe([target])
     sent: dict[str, float] = {}
     took: dict[str, float] = {}

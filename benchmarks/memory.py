@@ -10,7 +10,7 @@ from benchmarks.workload import document, events
 from pointsman.base.records import Batch
 
 if TYPE_CHECKING:
-    from benchmarks.__main__ import Bench
+    from benchmarks.bench import Bench
 
 BATCH = 1000
 

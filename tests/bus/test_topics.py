@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from kafka import Kafka, TopicFactory, unique
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.client import MAX_RECORD_BYTES, client_config
-from pointsman.bus.rights import rights
+from pointsman.bus.rights import Plan, rights
 from pointsman.bus.topics import Topics
 
 
@@ -91,3 +91,22 @@ def test_rights_name_every_topic_of_the_pipeline() -> None:
     assert found[0].command("User:me") == (
         "kafka-acls.sh --add --allow-principal User:me --topic s --operation Read --operation Describe"
     )
+
+
+def test_rights_of_a_split_deployment() -> None:
+    """Routers write requests and no decisions; dispatchers read one model's and reach its topics."""
+    plan = Plan("m", "p.requests.m", "g.dispatch.m", ("ask",), ("answers",))
+    found = rights(group="g", sources=["s"], decisions="p.d", dead_letters="p.x", plans=[plan])
+    needs = {(one.role, one.name): one.operations for one in found}
+    assert "Write" in needs["run --role route", "p.requests.m"]
+    assert "Write" in needs["run --role route", "p.x"]
+    assert needs["run --role route", "p.d"] == ("Describe",)
+    role = "run --role dispatch --model m"
+    assert {name for of, name in needs if of == role} == {
+        *("p.requests.m", "g.dispatch.m", "s", "p.d", "p.x"),
+        *("ask", "answers"),
+    }
+    assert "Read" in needs[role, "answers"]
+    assert "Write" in needs[role, "ask"]
+    assert needs["run", "ask"] == needs[role, "ask"]
+    assert needs["topics --create", "p.requests.m"] == ("Create",)

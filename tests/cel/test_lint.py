@@ -1,7 +1,9 @@
 """Mistakes, and what a person is told about them."""
 
+from dataclasses import replace
+
 import pytest
-from tests.cel.scopes import OPEN, TYPED
+from tests.cel.scopes import FIELDS, OPEN, TYPED
 
 from pointsman.cel.problems import CODES, ExpressionErrors
 from pointsman.cel.program import compile as cel
@@ -120,6 +122,16 @@ def test_the_names_of_a_foreign_macro_are_no_mistakes_of_their_own():
 def test_what_is_right_passes(text):
     """No problem is found where there is none."""
     assert problems(text, want="bool") == []
+
+
+@pytest.mark.parametrize("name", ["key", "topic", "now", "headers"])
+def test_a_field_behind_a_name_that_always_exists_is_pointed_at(name):
+    """The bare name is not the field, which is what somebody who declared it may think; brackets are."""
+    scope = replace(TYPED, members={"event": {**FIELDS, name: "string"}})
+    (found,) = problems(f"amount > 1.0 && {name} == {name}", scope)[:1]
+    assert (found.code, found.severity, found.offset, found.length) == ("W309", "warning", 16, len(name))
+    assert f'event["{name}"]' in found.hint
+    assert problems(f'event["{name}"] != null && event.{name} != ""', scope) == []
 
 
 def test_all_mistakes_are_told_at_once():

@@ -81,6 +81,11 @@ models: {{baseline: {{python: "baseline:predict"}}}}
 routes: [{{name: all, use: baseline}}]
 """
     )
+    split = tmp_path / "split.yaml"
+    split.write_text("""
+models: {far: {kafka: ask, reply: answers, inputs: {n: n}, fallback: [baseline]}}
+routes: [{name: far, when: n > 1, use: far}, {name: all, use: baseline}]
+""")
     (tmp_path / "baseline.py").write_text("def predict(rows):\n    return [{} for _ in rows]\n")
     names = [source, f"{pipeline}.decisions", f"{pipeline}.dead-letters"]
 
@@ -103,3 +108,11 @@ routes: [{{name: all, use: baseline}}]
     rights = table("--acls", "--principal", "User:me")
     assert all(f"--topic {name} " in rights for name in names)
     assert f"kafka-acls.sh --add --allow-principal User:me --group {pipeline} --operation Read" in rights
+    far = f"{pipeline}.requests.far"
+    found = json.loads(table("--overlay", str(split), "--create", "--json"))
+    assert found["created"] == [far, f"{pipeline}.requests.baseline"]
+    rows = {row["topic"]: row for row in found["topics"]}
+    assert (rows[far]["role"], rows[far]["partitions"]) == ("requests of far (split)", 3)
+    rights = table("--overlay", str(split), "--acls")
+    assert f"--group {pipeline}.dispatch.far " in rights
+    assert all(f"--topic {name} " in rights for name in (far, "ask", "answers"))

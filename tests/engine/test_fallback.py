@@ -172,3 +172,11 @@ def test_a_chain_names_nobody_twice(fallback):
     rest = Groups([route], fallback.policy.models).rest(route, "a")
 
     assert [stop if stop is constant else stop.name for stop in rest] == ["b", constant]
+
+
+def test_an_error_does_not_hold_what_it_is_about(fallback):
+    """In record and letter it is told, not raised anew: the frames of the call would hold it, and it them."""
+    error = ModelTimeout("late")
+    played(fallback, {"n": 6}, {"a": error, "b": error})
+
+    assert error.__traceback__ is error.__context__ is None

@@ -20,6 +20,8 @@ HEAD = """\
 
 Written by the conformance suite (`pointsman.model.testing`), which runs every line of the table against a
 server that misbehaves on demand: "yes" was shown by a test, a number gives the reason why it does not apply.
+Which protocols were tried with a real server too, and which only with a stand-in, stands
+[below](#real-servers).
 A protocol of your own passes the same suite:
 
 ```python
@@ -45,9 +47,11 @@ refuses an input, raises, lacks a model or a version, goes away and comes back.
 """
 
 STAND_INS = """
-What no package registry serves is tested against a stand-in that was written from the public documentation
-alone: TensorFlow Serving's REST API (row and column format), OpenAI's API, and a Kafka REST proxy (v2 and
-v3).
+## Stand-ins
+
+What no package registry serves was not tried with the real thing, only with a stand-in that was written
+from the public protocol documentation: TensorFlow Serving's REST API (row and column format), OpenAI's API,
+and a Kafka REST proxy (v2 and v3). If yours answers differently, that is a bug of ours: please say so.
 """
 
 SERVERS = [

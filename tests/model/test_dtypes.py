@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 
 from pointsman.model import dtypes
-from pointsman.model.mapping import DTYPES
+from pointsman.model.feed import DTYPES
 from pointsman.model.wire import DATATYPES
 
 

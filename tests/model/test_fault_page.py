@@ -10,6 +10,6 @@ from model.fault_page import PAGE, page
 def test_the_page_of_faults_is_what_happens() -> None:
     """docs/faults.md is up to date: every fault has its class, its attempts, and a fallback that answers.
 
-    `PYTHONPATH=tests python -m model.fault_page` writes it.
+    `make generate` writes it.
     """
     assert PAGE.read_text("utf-8") == asyncio.run(page())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -76,9 +78,11 @@ class FakeEngine:
         self.prompt = prompt
         self.script: dict[tuple[int, int], Event] = {}
         self.open: list[FakeTicket] = []
+        self.decided: list[weakref.ref[FakeDecided]] = []
 
     def decide(self, batch: Batch) -> Any:
         decided = FakeDecided(batch)
+        self.decided.append(weakref.ref(decided))
         calls: dict[str, FakeCall] = {}
         for i in range(len(batch)):
             event = self.script[batch.partitions[i], batch.offsets[i]]
@@ -316,6 +320,23 @@ def test_calls_that_wait_for_a_busy_model_go_together() -> None:
     engine.answer_all(flow)
     assert sorted(sink.told) == [f"0-{n}" for n in range(7)]
     assert flow.events == 0
+
+
+def test_what_waited_is_freed_once_it_is_written() -> None:
+    """No circle holds a batch: to find it, Python's collector would stop the process for all events."""
+    engine, sink = FakeEngine([]), Sink()
+    flow = Flow(engine, sink, patience=0.0)
+    owned = {("t", 0): Partition("t", 0)}
+    gc.disable()
+    try:
+        for offset, dead in enumerate((False, True)):
+            engine.script[0, offset] = Event(0, "a", "slow", dead=dead)
+            flow.take(batch_of([(0, offset)]), 10, owned)
+        engine.answer_all(flow)
+        assert [decided() for decided in engine.decided] == [None, None]
+    finally:
+        gc.enable()
+    assert (sink.told, len(sink.letters)) == (["0-0", "0-1"], 1)
 
 
 def test_headers_are_made_also_where_a_model_is_late() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from jsonschema import Draft202012Validator
+
+from pointsman.spec.records import result_schema
 from runner.pipelines import Pipeline, events
 
 
@@ -43,15 +46,16 @@ def test_waiting_is_told(pipeline: Pipeline) -> None:
 
 
 def test_results_have_a_topic(pipeline: Pipeline) -> None:
-    """Each decision has its result there, with the same key and nothing of the event."""
+    """Each decision has its result there, with the same key and nothing of the event; it fits its schema."""
     pipeline.document["write"] = {"results": f"{pipeline.name}.results", "event": ["n"]}
     pipeline.models("raises")
     pipeline.send(events(20))
     pipeline.send(events(2, start=20, kind="raises"))
     pipeline.run("--until-idle", "0.3")
-    found = {}
+    found, schema = {}, Draft202012Validator(result_schema())
     for message in pipeline.kafka.consume_all(f"{pipeline.name}.results"):
         result = json.loads(message.value())
+        schema.validate(result)
         found[result["id"]] = (message.key(), result)
     assert len(found) == 22
     for message in pipeline.kafka.consume_all(f"{pipeline.name}.decisions"):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kafka import Kafka
 from runner.answering import Answering, answering
 from runner.pipelines import Pipeline, events, in_order
 
@@ -150,6 +151,33 @@ def test_what_is_too_much_for_a_model_goes_to_its_fallback(pipeline: Pipeline, s
     statuses = Counter(decision["result"]["status"] for decision in pipeline.decisions())
     assert statuses["ok"] > 0
     assert statuses["ok"] + statuses["fallback"] == 600
+
+
+def test_within_a_partition_a_model_that_hangs_holds_back_nobody_else(
+    broker: Kafka, pipeline_on: Callable[..., Pipeline], server: Answering
+) -> None:
+    """Under its cap, and over it with a fallback: all other events of the partition are decided, in order.
+
+    Each of its events has one before and one behind it that go elsewhere, and the one behind shares its key.
+    """
+    pipeline = pipeline_on(broker, partitions=1)
+    remote(pipeline, server, "held", "quick", fallback=["fast"])
+    pipeline.document["limits"] = {"in_flight": 400}
+    mine = [{"id": f"h{n}", "k": f"mine-{n}", "n": n, "kind": "held"} for n in range(0, 900, 3)]
+    behind = [{"id": f"b{n}", "k": f"mine-{n - 1}", "n": n, "kind": "quick"} for n in range(1, 180, 3)]
+    others = [{"id": f"o{n}", "k": f"k{n % 7}", "n": n, "kind": "quick"} for n in range(2, 900, 3)]
+    pipeline.send(sorted([*mine, *behind, *others], key=lambda event: event["n"]))
+    run = pipeline.start()
+    ids = {event["id"] for event in others}
+    until("the others", lambda: ids <= {d["event"]["id"] for d in pipeline.decisions()})
+    until("the fallbacks", lambda: kinds(pipeline)["held"] >= 100)
+    told = [d["result"]["status"] for d in pipeline.decisions() if d["event"]["kind"] == "held"]
+    assert set(told) == {"fallback"}
+    server.release()
+    until("the rest", lambda: len(pipeline.decisions()) == 660)
+    assert run.terminate() == 0
+    assert in_order(pipeline.decisions())
+    assert Counter(d["event"]["n"] for d in pipeline.decisions()).most_common(1)[0][1] == 1
 
 
 def test_a_kill_loses_nothing(pipeline: Pipeline, server: Answering) -> None:

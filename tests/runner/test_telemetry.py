@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Condition, Thread
+from io import BytesIO
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client.parser import text_string_to_metric_families
 
 from pointsman.model.job import Numbers
+from pointsman.runner.file import run_file
 from pointsman.runner.metrics import Metrics, expose, merge, total
 from pointsman.runner.telemetry import take_over
 from pointsman.runner.tracing import Tracing, asked_for, open_tracing
+from pointsman.spec import load
 from runner.answering import Answering, answering
 from runner.pipelines import Pipeline, events
 
@@ -82,6 +86,17 @@ def test_what_guards_count_is_served() -> None:
     assert samples["pointsman_model_batch_events_sum",] == 131
     assert samples["pointsman_model_batch_events_bucket", "16"] == 3
     assert samples["pointsman_model_batch_events_bucket", "32"] == 7
+
+
+def test_replies_that_a_model_discards_are_served() -> None:
+    """What comes late by itself adds to what the guard saw come late; other replies tell why."""
+    metrics = Metrics()
+    behind = SimpleNamespace(late=3, discarded={("answers", "late"): 3, ("answers", "unmarked"): 1})
+    for _ in range(2):
+        take_over(Counts(), metrics, {"m": behind})
+    counted = metrics.snapshot()
+    assert total(counted, "pointsman_model_late_replies_total", model="m") == 5
+    assert total(counted, "pointsman_replies_discarded_total", topic="answers", why="unmarked") == 1
 
 
 def test_taking_over_again_counts_nothing_twice() -> None:
@@ -164,6 +179,22 @@ def test_requests_name_the_span_of_their_decision(tracing: Tracing, spans: InMem
         assert attempt.context.span_id != decision.context.span_id
 
 
+def test_a_request_names_the_span_that_its_decision_lies_in(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    """The router's span is the parent of the dispatcher's, with the event's trace or without."""
+    for came in (CAME, None):
+        headers = tracing.hand_over(record(), came)
+        tracing.tell(record(status="ok", model="m", latency_ms=2.5), headers)
+        routed, _, decided = spans.get_finished_spans()[-3:]
+        assert routed.name == "route ios"
+        assert decided.parent.span_id == routed.context.span_id != decided.context.span_id
+        assert decided.context.trace_id == routed.context.trace_id
+        assert (routed.parent is None) is (came is None)
+    came = [("traceparent", f"00-{TRACE}-{PARENT}-00".encode())]
+    assert dict(tracing.hand_over(record(), came))["traceparent"].endswith(b"-00")
+
+
 def test_a_trace_that_is_not_sampled_stays_so(tracing: Tracing, spans: InMemorySpanExporter) -> None:
     """Where the event's context says not to record, no span is made, and requests say the same."""
     came = [("traceparent", f"00-{TRACE}-{PARENT}-00".encode())]
@@ -199,7 +230,10 @@ class Collector(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Takes)
         self.spans: list[Any] = []
-        self.changed = Condition()
+
+    def named(self, name: str) -> list[Any]:
+        """The spans of a name."""
+        return [span for span in self.spans if span.name == name]
 
 
 class Takes(BaseHTTPRequestHandler):
@@ -228,15 +262,21 @@ def server() -> Iterator[Answering]:
         yield found
 
 
-def test_a_run_sends_its_traces(
-    pipeline: Pipeline, server: Answering, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the environment names a collector, it gets a span of each decision, and servers its context."""
-    collector = Collector()
-    thread = Thread(target=collector.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_address[1]}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector that the environment names."""
+    with Collector() as found:
+        thread = Thread(target=found.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{found.server_address[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def far(pipeline: Pipeline, server: Answering) -> None:
+    """Has the pipeline send every event to the server."""
     pipeline.document["models"]["far"] = {
         "http": f"{server.address}/quick",
         "inputs": {"n": "n"},
@@ -244,14 +284,51 @@ def test_a_run_sends_its_traces(
         "timeout": "20s",
     }
     pipeline.document["routes"] = [{"name": "all", "use": "far"}]
+
+
+def test_a_run_sends_its_traces(pipeline: Pipeline, server: Answering, collector: Collector) -> None:
+    """Where the environment names a collector, it gets a span of each decision, and servers its context."""
+    far(pipeline, server)
     pipeline.send(events(30))
     pipeline.run("--until-idle", "0.5")
-    collector.shutdown()
-    thread.join()
-    collector.server_close()
-    decisions = {
-        span.span_id.hex(): span.trace_id.hex() for span in collector.spans if span.name == "decide all"
-    }
+    decisions = {span.span_id.hex(): span.trace_id.hex() for span in collector.named("decide all")}
     assert len(decisions) == 30
     assert {trace.split("-")[2]: trace.split("-")[1] for trace in server.traces.values()} == decisions
-    assert sum(span.name == "attempt far" for span in collector.spans) == 30
+    assert len(collector.named("attempt far")) == 30
+
+
+def test_a_trace_goes_over_the_hop(pipeline: Pipeline, server: Answering, collector: Collector) -> None:
+    """Event, router, decision, attempt and the server's request lie in each other, in the event's trace."""
+    far(pipeline, server)
+    pipeline.document["write"] = {"headers": ["traceparent"]}
+    records = [(event["k"], json.dumps(event)) for event in events(5)]
+    pipeline.kafka.produce(pipeline.source, records, headers=CAME)
+    pipeline.run("--role", "route", "--until-idle", "0.5")
+    pipeline.run("--role", "dispatch", "--model", "far", "--until-idle", "0.5")
+    routed = {span.span_id: span for span in collector.named("route all")}
+    decided = {span.span_id: span for span in collector.named("decide all")}
+    assert {span.trace_id.hex() for span in collector.spans} == {TRACE}
+    assert {span.parent_span_id.hex() for span in routed.values()} == {PARENT}
+    assert {span.parent_span_id for span in decided.values()} == set(routed)
+    assert {span.parent_span_id for span in collector.named("attempt far")} == set(decided)
+    assert {bytes.fromhex(trace.split("-")[2]) for trace in server.traces.values()} == set(decided)
+    requests = pipeline.kafka.consume_all(f"{pipeline.name}.requests.far")
+    named = [dict(message.headers())["traceparent"].decode().split("-")[2] for message in requests]
+    assert {bytes.fromhex(span) for span in named} == set(routed)
+    assert {dict(message.headers())["tracestate"] for message in requests} == {b"a=b"}
+    for attempt in collector.named("attempt far"):
+        decision = decided[attempt.parent_span_id]
+        assert decision.start_time_unix_nano <= attempt.start_time_unix_nano
+        assert attempt.end_time_unix_nano <= decision.end_time_unix_nano
+
+
+def test_a_run_from_a_file_sends_its_traces(
+    pipeline: Pipeline, server: Answering, collector: Collector
+) -> None:
+    """`run --events` makes the spans that a run on Kafka makes."""
+    far(pipeline, server)
+    (pipeline.folder / "events.jsonl").write_text("\n".join(json.dumps(event) for event in events(5)))
+    out = BytesIO()
+    run_file(load(pipeline.write()), str(pipeline.folder / "events.jsonl"), decisions=out)
+    assert len(out.getvalue().splitlines()) == len(collector.named("decide all")) == 5
+    assert len(collector.named("attempt far")) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 __all__ = ["Server", "free_port", "serving"]
 
@@ -86,6 +89,7 @@ def serving(
     server = Server(process, rest, grpc, log)
     try:
         _wait(server, rest + ready, seconds)
+        _on_loopback(process.pid)
         yield server
     finally:
         server.stop()
@@ -103,3 +107,13 @@ def _wait(server: Server, url: str, seconds: float) -> None:
             text = server.log.read_text("utf-8", "replace")[-3000:]
             raise AssertionError(f"the server at {url} did not become ready:\n{text}")
         time.sleep(0.1)  # a server has no event that another process could await
+
+
+def _on_loopback(pid: int) -> None:
+    """A test's server is nobody else's: it listens where only this machine comes."""
+    process = psutil.Process(pid)
+    for one in (process, *process.children(recursive=True)):
+        for connection in one.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                where = ipaddress.ip_address(connection.laddr.ip.removeprefix("::ffff:"))
+                assert where.is_loopback, f"{one.cmdline()} listens at {connection.laddr}"

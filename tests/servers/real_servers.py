@@ -25,7 +25,7 @@ from model.rest.subjects import (
     opening,
 )
 from pointsman.base.errors import InvalidInput, ModelError, ModelInternal, ModelRefused
-from pointsman.model.mapping import TensorKeys
+from pointsman.model.feed import TensorKeys
 from pointsman.model.remote import Ask, RemoteModel
 from pointsman.model.testing import Case, Subject, behaviours_of, check
 from servers import kserve, mlflow, mlserver

@@ -6,13 +6,10 @@ Its Python backend is built for Debian's own Python 3.11; where that is not the 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pointsman.bus.local.paths import cache_dir, exclusive
+from servers.environment import NotMade, environment
 from servers.process import Server, free_port, serving
 
 __all__ = ["PYTHON", "REQUIREMENTS", "serve"]
@@ -71,20 +68,6 @@ with Triton(config=config) as triton:
 '''
 
 
-def environment() -> Path:
-    """The Python of Triton's environment; made at the first call, in one to two minutes."""
-    folder = cache_dir() / "servers" / "triton-0.7.0"
-    python, stamp = folder / "bin" / "python", folder / "installed.txt"
-    with exclusive(folder.with_suffix(".lock")):
-        if not stamp.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([PYTHON, "-m", "venv", "--without-pip", folder], check=True)
-            pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-            subprocess.run([*pip, "--disable-pip-version-check", *REQUIREMENTS], check=True)
-            stamp.write_text("\n".join(REQUIREMENTS))
-    return python
-
-
 @contextlib.contextmanager
 def serve(folder: Path, rest_port: int = 0, grpc_port: int = 0) -> Iterator[Server]:
     """A running Triton.
@@ -93,8 +76,13 @@ def serve(folder: Path, rest_port: int = 0, grpc_port: int = 0) -> Iterator[Serv
         folder: An empty folder, or the one of an earlier run.
         rest_port: Its port; 0 for any free one.
         grpc_port: The same for gRPC.
+
+    Raises:
+        NotMade: This machine cannot have one.
     """
-    python = environment()
+    if not PYTHON.exists():
+        raise NotMade(f"Triton needs {PYTHON}, which this machine has not")
+    python = environment("triton", *REQUIREMENTS, base=str(PYTHON))
     rest_port, grpc_port = rest_port or free_port(), grpc_port or free_port()
     (folder / "serve.py").write_text(PROGRAM)
     command = [python, "serve.py", str(rest_port), str(grpc_port), str(free_port())]

@@ -39,7 +39,7 @@ def test_derived_files_are_fresh(name: str) -> None:
     assert (ROOT / name).read_text("utf-8") == DERIVED[name], f"{name} is stale: run make generate"
 
 
-@pytest.mark.parametrize("name", ["pipeline", "decision", "request", "dead-letter"])
+@pytest.mark.parametrize("name", ["pipeline", "decision", "request", "result", "dead-letter"])
 def test_schemas_are_schemas(name: str) -> None:
     """Each JSON Schema is valid as such."""
     Draft202012Validator.check_schema(json.loads(DERIVED[f"schemas/{name}.schema.json"]))
@@ -258,6 +258,20 @@ def test_a_request_fits_its_schema() -> None:
     for name in request:
         assert not schema.is_valid({other: value for other, value in request.items() if other != name})
     assert not schema.is_valid({**request, "plan": []})
+
+
+def test_a_result_fits_its_schema() -> None:
+    """The result alone of a decision fits, and nothing of it may be left out."""
+    schema = Draft202012Validator(json.loads(DERIVED["schemas/result.schema.json"]))
+    chosen = {name: RECORD["decision"][name] for name in ("route", "model", "policy")}
+    result = {name: RECORD[name] for name in ("v", "id", "time", "result")} | {"decision": chosen}
+    schema.validate(result)
+
+    for name in result:
+        assert not schema.is_valid({other: value for other, value in result.items() if other != name})
+    for name in chosen:
+        less = {other: value for other, value in chosen.items() if other != name}
+        assert not schema.is_valid({**result, "decision": less})
 
 
 def test_a_dead_letter_fits_its_schema() -> None:

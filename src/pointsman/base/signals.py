@@ -148,6 +148,14 @@ METRICS: Final = _metrics(
         ("model",),
     ),
     Metric(
+        "pointsman_replies_discarded_total",
+        "counter",
+        "records",
+        "Records in a topic of replies that were not used. `late`: their request was given up, or answered "
+        "before; `foreign`: of another worker that reads the topic; `unmarked`: without correlation id.",
+        ("topic", "why"),
+    ),
+    Metric(
         "pointsman_model_breaker_opened_total",
         "counter",
         "times",

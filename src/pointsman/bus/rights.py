@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Right", "rights"]
+__all__ = ["Plan", "Right", "rights"]
+
+_READS = ("Read", "Describe")
+_WRITES = ("Write", "Describe", "DescribeConfigs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,25 @@ class Right:
         return f"kafka-acls.sh --add --allow-principal {principal} --{self.resource} {self.name} {operations}"
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked after a model was picked.
+
+    Attributes:
+        model: The model that was picked.
+        requests: The topic in which a split deployment keeps the events that wait for it.
+        group: The consumer group of its dispatchers.
+        sends: Topics that it, or a model that stands in for it, is asked through.
+        replies: Topics that those answer in.
+    """
+
+    model: str
+    requests: str
+    group: str
+    sends: tuple[str, ...] = ()
+    replies: tuple[str, ...] = ()
+
+
 def rights(
     *,
     group: str,
@@ -39,16 +61,49 @@ def rights(
     results: str | None = None,
     enriched: str | None = None,
     tables: Sequence[str] = (),
+    plans: Sequence[Plan] = (),
 ) -> tuple[Right, ...]:
     """Returns what the commands of one pipeline need, in the order of use."""
     written = tuple(name for name in (decisions, dead_letters, results, enriched) if name is not None)
+    derived = (*written, *(plan.requests for plan in plans))
     return (
-        *(Right("run", "topic", name, ("Read", "Describe")) for name in sources),
-        *(Right("run, explain", "topic", name, ("Read", "Describe")) for name in tables),
-        Right("run", "group", group, ("Read", "Describe")),
-        *(Right("run", "topic", name, ("Write", "Describe", "DescribeConfigs")) for name in written),
-        *(Right("topics --create", "topic", name, ("Create",)) for name in written),
-        Right("tail", "topic", decisions, ("Read", "Describe")),
-        Right("dead-letters", "topic", dead_letters, ("Read", "Describe")),
+        *(Right("run", "topic", name, _READS) for name in sources),
+        *(Right("run, explain", "topic", name, _READS) for name in tables),
+        Right("run", "group", group, _READS),
+        *(Right("run", "topic", name, _WRITES) for name in written),
+        *_of_models("run", plans),
+        *_split(group, sources, written, dead_letters, plans),
+        *(Right("topics --create", "topic", name, ("Create",)) for name in derived),
+        Right("tail", "topic", decisions, _READS),
+        Right("dead-letters", "topic", dead_letters, _READS),
         *(Right("send, dead-letters redrive", "topic", name, ("Write", "Describe")) for name in sources),
     )
+
+
+def _split(
+    group: str, sources: Sequence[str], written: Sequence[str], dead_letters: str, plans: Sequence[Plan]
+) -> Iterator[Right]:
+    """What routers and dispatchers need in place of `run`; both look whether every topic is there."""
+    if not plans:
+        return
+    role = "run --role route"
+    yield from (Right(role, "topic", name, _READS) for name in sources)
+    yield Right(role, "group", group, _READS)
+    yield from (Right(role, "topic", plan.requests, _WRITES) for plan in plans)
+    for name in written:
+        yield Right(role, "topic", name, _WRITES if name == dead_letters else ("Describe",))
+    for plan in plans:
+        role = f"run --role dispatch --model {plan.model}"
+        yield Right(role, "topic", plan.requests, _READS)
+        yield Right(role, "group", plan.group, _READS)
+        yield from (Right(role, "topic", name, ("Describe",)) for name in sources)
+        yield from (Right(role, "topic", name, _WRITES) for name in written)
+        yield from _of_models(role, [plan])
+
+
+def _of_models(role: str, plans: Sequence[Plan]) -> Iterator[Right]:
+    """What the models behind topics need; replies are read without a group."""
+    sends = dict.fromkeys(name for plan in plans for name in plan.sends)
+    replies = dict.fromkeys(name for plan in plans for name in plan.replies)
+    yield from (Right(role, "topic", name, ("Write", "Describe")) for name in sends)
+    yield from (Right(role, "topic", name, _READS) for name in replies)

@@ -126,6 +126,11 @@ class _Lint:
     def slot(self, node: Slot) -> None:
         root, _, member = node.path.partition(".")
         declared = self.members.get(root)
+        if not member:
+            for of, fields in self.members.items():
+                if root in fields:
+                    text = f"'{root}' is not the field of {of} here, but a name that always exists"
+                    self.add(node, "W309", text, f'write {of}["{root}"] for the field')
         if not member or declared is None or member in declared:
             return
         similar = nearest(member, declared)

@@ -20,6 +20,7 @@ CODES: Final = {
     "E306": "a regular expression, time zone, duration or timestamp in the text is not one",
     "E307": "the expression gives a value of another type than is needed here",
     "W308": "the event has no declared field of this name, but one that looks alike",
+    "W309": "a field is called like a name that always exists, and the name alone is not the field",
 }
 """Code → what it means."""
 

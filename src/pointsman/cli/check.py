@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +35,8 @@ def check(
 
     Reads the document, compiles every expression, opens the models and reads the tables; needs no broker.
     With --live it also asks each server whether it is ready and what its model takes, and compares names,
-    types and shapes with the inputs. Exits 1 where there are errors; warnings alone exit 0.
+    types and shapes with the inputs; it says of which models it could not. Exits 1 where there are errors;
+    warnings alone exit 0.
 
     Examples:
 
@@ -48,22 +49,27 @@ def check(
     from pointsman import spec
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
+    notes: dict[str, str] = {}
     if document is not None:
         with prints_aside():
-            findings = [*findings, *opened(document, live)]
+            findings = [*findings, *opened(document, notes if live else None)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
-        write_json(
-            {"errors": errors, "findings": [dataclasses.asdict(finding) for finding in findings]}, indent=2
-        )
+        told = {"errors": errors, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        write_json(told | {"not_compared": notes} if live else told, indent=2)
     else:
-        _say(pipeline, findings, errors)
+        _say(pipeline, findings, errors, notes)
     if errors:
         raise typer.Exit(1)
 
 
-def opened(document: Document, live: bool = False) -> list[Finding]:
-    """What making clients and decoder, opening models, reading tables and importing hooks finds."""
+def opened(document: Document, notes: dict[str, str] | None = None) -> list[Finding]:
+    """What making clients and decoder, opening models, reading tables and importing hooks finds.
+
+    Args:
+        document: Where all that is named.
+        notes: Where servers are asked too: takes what is known of models whose inputs could not be compared.
+    """
     from pointsman.base import hooks
     from pointsman.base.clock import SystemClock
     from pointsman.bus.client import try_properties
@@ -75,7 +81,9 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
     from pointsman.runner.tables import Tables
     from pointsman.spec.components import remote
 
-    found = _remote(document, live) + (table_topics(document) + schema_findings(document) if live else [])
+    found = _remote(document, notes)
+    if notes is not None:
+        found += table_topics(document) + schema_findings(document)
 
     def attempt(what: str, path: tuple[str | int, ...], open_it: Callable[[], object]) -> None:
         try:
@@ -104,11 +112,11 @@ def opened(document: Document, live: bool = False) -> list[Finding]:
     return found
 
 
-def _remote(document: Document, live: bool) -> list[Finding]:
-    """What opening the endpoints and remote models finds, and what their servers say."""
+def _remote(document: Document, notes: dict[str, str] | None) -> list[Finding]:
+    """What opening the endpoints and remote models finds, and what their servers say, as `opened`."""
     import asyncio
 
-    from pointsman.cli.servers import Servers, differences, is_remote
+    from pointsman.cli.servers import Servers, differences, is_remote, unbatched, uncompared
 
     if not document.endpoints and not any(map(is_remote, document.models.values())):
         return []
@@ -120,21 +128,26 @@ def _remote(document: Document, live: bool) -> list[Finding]:
             for broken in servers.broken.values():
                 if isinstance(broken, MissingExtra):
                     raise broken
-            if not live:
-                return servers.findings
-            return [*servers.findings, *differences(document, servers, await servers.ask(PATIENCE))]
+            found = [*servers.findings, *unbatched(document, servers)]
+            if notes is None:
+                return found
+            answers = await servers.ask(PATIENCE)
+            notes.update(uncompared(answers))
+            return [*found, *differences(document, servers, answers)]
         finally:
             await servers.close()
 
     return asyncio.run(ask())
 
 
-def _say(pipeline: Path, findings: Sequence[Finding], errors: int) -> None:
+def _say(pipeline: Path, findings: Sequence[Finding], errors: int, notes: Mapping[str, str]) -> None:
     from pointsman.spec.show import show, summary
 
     if findings:
         say(show(findings))
         say()
+    for name, note in notes.items():
+        say(f"model '{name}' is ready as far as can be told: {note}; its inputs were not compared")
     colours = paint()
     counts = summary(findings)
     if errors:

@@ -116,9 +116,9 @@ def run(
         )
         _run_file(path, overlay, events, max_events)
         return
+    from pointsman.runner import collector
     from pointsman.runner.native import run as run_native
     from pointsman.runner.settings import Settings
-    from pointsman.runner.worker import calm_collector
     from pointsman.spec import load
 
     settings = Settings(
@@ -135,7 +135,7 @@ def run(
         models=models,
         state_dir=None if state_dir is None else state_dir.absolute(),
     )
-    calm_collector()
+    collector.calm()
     # A dumb terminal cannot draw a line anew.
     watch = (
         not as_json and os.environ.get("TERM") != "dumb" and all(map(is_terminal, (sys.stdout, sys.stderr)))

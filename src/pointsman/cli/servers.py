@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pointsman.base.errors import Finding, Misfit, MissingExtra, ModelError, ModelTimeout
 from pointsman.model.dtypes import dtype_of
@@ -18,7 +18,19 @@ from pointsman.spec.read import nearest
 if TYPE_CHECKING:
     from pointsman.spec.document import Document, ModelSpec
 
-__all__ = ["Answer", "Servers", "address_of", "ask_local", "differences", "is_remote"]
+__all__ = [
+    "Answer",
+    "Servers",
+    "address_of",
+    "ask_local",
+    "differences",
+    "is_remote",
+    "unbatched",
+    "uncompared",
+]
+
+_ADDRESS = re.compile(r"([a-z]+://(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]+)?)(?:[/?#].*)?")
+"""Scheme, host and port, with whatever stands behind them; nobody's name before them."""
 
 Answer = Health | ModelError | Misfit | MissingExtra
 """What is known of a model: what its server says, why that cannot be asked, or why it cannot be opened."""
@@ -32,10 +44,10 @@ def address_of(document: Document, spec: ModelSpec) -> str:
             return value.relative_to(document.folder).as_posix()
         except ValueError:
             return value.name
-    parts = urlsplit(str(value))
-    if not parts.netloc:
-        return str(value)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    text = str(value)
+    if found := _ADDRESS.fullmatch(text):
+        return found[1]
+    return "not an address" if "://" in text or "@" in text else text
 
 
 class Servers(Remotes):
@@ -88,6 +100,30 @@ def differences(document: Document, servers: Servers, answers: dict[str, Answer]
         elif isinstance(answer, Health):
             found += _inputs(document, name, model, answer)
             found += _version(document, name, answer)
+    return found
+
+
+def uncompared(answers: dict[str, Answer]) -> dict[str, str]:
+    """What is known of each model that is ready and whose inputs nobody declares."""
+    return {
+        name: answer.note or "its server declares no inputs"
+        for name, answer in answers.items()
+        if isinstance(answer, Health) and answer.ready and not answer.inputs
+    }
+
+
+def unbatched(document: Document, servers: Servers) -> list[Finding]:
+    """Where `batch` is written for a model that is asked event by event whatever it says."""
+    found = []
+    common = document.where(("defaults", "batch"))
+    for name, model in servers.opened.items():
+        place, spec = document.where(("models", name, "batch")), document.models[name]
+        if spec.common.batch is None or model.batches or place == common:
+            continue
+        message = f"'batch' has no effect on model '{name}': one request of '{spec.protocol}' is one event"
+        other = getattr(model, "to_batch", "")
+        hint = f"write {other}, or remove it" if other else "remove it; requests go out side by side"
+        found.append(place.finding("W228", f"{message}{' here' if other else ''}", hint, "warning"))
     return found
 
 

@@ -14,7 +14,7 @@ from pointsman.cli.table_topics import read_topics, settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pointsman.bus.rights import Right
+    from pointsman.bus.rights import Plan, Right
     from pointsman.bus.topics import Topic
     from pointsman.spec.document import Document
 
@@ -34,7 +34,8 @@ def topics(
 ) -> None:
     """Shows the topics of a pipeline: partitions, records, and how far the pipeline is behind.
 
-    `run` creates the topics that it writes; the source topics are yours, or --create makes them.
+    `run` creates the topics that it writes; the source topics are yours, or --create makes them. Where routes
+    pick models behind a server, the topics of requests of a split deployment are shown and created, too.
 
     Examples:
 
@@ -85,6 +86,7 @@ def _roles(document: Document) -> dict[str, str]:
     roles |= {write.decisions: "decisions", write.dead_letters: "dead letters"}
     more = {write.results: "results", write.enriched: "enriched events"}
     roles |= {name: role for name, role in more.items() if name is not None}
+    roles |= {name: f"requests of {model} (split)" for model, name in _requests(document).items()}
     tables = {topic: f"table {name}" for name, topic in read_topics(document).items()}
     return {**tables, **roles, **_changelogs(document)}
 
@@ -95,6 +97,36 @@ def _changelogs(document: Document) -> dict[str, str]:
     from pointsman.runner.changes import changelog
 
     return {changelog(document, spec.name): f"state of {spec.field}" for spec in stores_of(document)}
+
+
+def _requests(document: Document) -> dict[str, str]:
+    """The topics of requests that a split deployment has, where some model makes one worth while."""
+    from pointsman.runner.plans import asked, picked
+    from pointsman.runner.remotes import is_remote
+    from pointsman.runner.requests import request_topic
+
+    found = picked(document)
+    called = {name for model in found for name in asked(document, model)}
+    if not any(is_remote(document.models[name]) for name in called):
+        return {}
+    return {model: request_topic(document, model) for model in found}
+
+
+def _plans(document: Document) -> list[Plan]:
+    """What each model that is picked needs of Kafka, those that stand in for it included."""
+    from pointsman.bus.rights import Plan
+    from pointsman.runner.plans import asked, picked
+    from pointsman.runner.requests import request_topic
+    from pointsman.runner.start import group_of
+
+    plans = []
+    for model in picked(document):
+        configs = [document.models[name].config for name in asked(document, model)]
+        behind: list[Any] = [one for one in configs if hasattr(one, "kafka")]
+        sends = tuple(one.kafka for one in behind)
+        replies = tuple(one.reply for one in behind if one.reply is not None)
+        plans.append(Plan(model, request_topic(document, model), group_of(document, model), sends, replies))
+    return plans
 
 
 _WRITTEN = ("decisions", "dead letters", "results", "enriched events")
@@ -158,6 +190,7 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
         results=document.write.results,
         enriched=document.write.enriched,
         tables=tuple(read_topics(document).values()),
+        plans=_plans(document),
     )
     more = rights_of_state(
         pipeline=document.pipeline,

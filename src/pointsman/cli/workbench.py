@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import (
     EnvironmentFault,
-    Finding,
     Misfit,
     MissingExtra,
     PointsmanError,
@@ -26,9 +25,9 @@ from pointsman.engine.policy import Policy
 from pointsman.engine.testing import Tried, batch_of, picking, try_case
 from pointsman.model.base import Model
 from pointsman.model.caller import Caller
-from pointsman.model.condition import load_condition
 from pointsman.model.opening import open_model
 from pointsman.model.pool import Pool
+from pointsman.runner.conditions import finding_of, open_conditions
 from pointsman.runner.fields import asked_models, field_functions, open_fields
 from pointsman.runner.logs import quiet
 from pointsman.runner.remotes import Remotes, is_remote
@@ -126,12 +125,7 @@ class Workbench:
 
     def _open(self) -> None:
         document, findings = self._document, list(self._tables.findings)
-        for number, route in enumerate(document.routes):
-            if route.python is not None:
-                try:
-                    self._conditions[route.python] = load_condition(route.python, document.folder)
-                except Misfit as misfit:
-                    findings.append(self._finding(("routes", number, "when"), misfit))
+        self._conditions = open_conditions(document, findings)
         fields, spans, found = open_fields(document)
         findings += found
         if findings:
@@ -139,7 +133,9 @@ class Workbench:
         self._remotes.open()
         for name, broken in self._remotes.broken.items():
             self._broken[name] = (
-                SpecError([self._finding(("models", name), broken)]) if isinstance(broken, Misfit) else broken
+                SpecError([finding_of(document, ("models", name), broken)])
+                if isinstance(broken, Misfit)
+                else broken
             )
         for name, spec in document.models.items():
             if is_remote(spec):
@@ -147,7 +143,7 @@ class Workbench:
             try:
                 self._models[name] = open_model(name, spec, document.folder)
             except Misfit as misfit:
-                self._broken[name] = SpecError([self._finding(("models", name), misfit)])
+                self._broken[name] = SpecError([finding_of(document, ("models", name), misfit)])
             except MissingExtra as missing:
                 self._broken[name] = missing
         asked = {name: model for name, model in self._models.items() if name in asked_models(document)}
@@ -164,10 +160,6 @@ class Workbench:
             self._tables.follow(quiet, everything=True)
         except EnvironmentFault as fault:
             warn(f"tables made of {', '.join(sorted(self._tables.topics))} have no rows: {fault}")
-
-    def _finding(self, path: tuple[str | int, ...], misfit: Misfit) -> Finding:
-        place = self._document.where((*path, *misfit.path))
-        return place.finding(misfit.code, f"{path[0]} '{path[1]}': {misfit}", misfit.hint)
 
     def _policy(self, choose: str | None) -> Policy:
         """The document compiled, with the pick of every strategy that can pick `choose` fixed to it."""

@@ -84,6 +84,9 @@ class _Told:
 
     def slowly(self, place: int, reply: Any) -> None:
         """An event whose reply is an error, or does not encode at once."""
+        if isinstance(reply, ModelError):  # raised again, it and the frames of the call would hold each other
+            self.unanswered(place, reply)
+            return
         plan, kept = self.call.plan, self._kept(place)
         cost = None
         if isinstance(reply, Costed):
@@ -204,8 +207,6 @@ def row_of(
 
 def _exactly(plan: ModelPlan, reply: Any, names: dict[str, Any]) -> Any:
     """The output of one reply; outputs are evaluated one by one, so that an error can name its output."""
-    if isinstance(reply, ModelError):
-        raise reply
     if plan.outputs is None:
         return reply
     names = {**names, "reply": reply}

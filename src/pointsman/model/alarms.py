@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what only declares keys is not to load it
@@ -40,6 +41,7 @@ class Alarms:
         self._heap: list[tuple[float, int, Alarm]] = []
         self._serial = count()
         self._timer: TimerHandle | None = None
+        self._timer_at = inf
         self._cancelled = 0
 
     def __len__(self) -> int:
@@ -50,7 +52,7 @@ class Alarms:
         """Has `call` called at `when`, or soon if that has passed; never before this returns."""
         alarm = Alarm(when, call)
         heappush(self._heap, (when, next(self._serial), alarm))
-        if self._timer is None or when < self._timer.when():
+        if when < self._timer_at:
             self._set(when)
         return alarm
 
@@ -75,9 +77,11 @@ class Alarms:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._ring)
+        self._timer_at = when
 
     def _ring(self) -> None:
         self._timer = None
+        self._timer_at = inf
         now = self._loop.time()
         while self._heap and (self._heap[0][0] <= now or self._heap[0][2].call is None):
             alarm = heappop(self._heap)[2]

@@ -34,7 +34,7 @@ def given(what: str, program: Program, names: Mapping[str, Any]) -> Any:
     try:
         return program.evaluate(names)
     except EvalError as error:
-        raise InvalidInput(f"{what} ({program.text}): {error}") from None
+        raise InvalidInput(f"{what} ({program.shown()}): {error}") from None
 
 
 def taken(what: str, program: Program, reply: Any, names: Mapping[str, Any]) -> Any:
@@ -46,7 +46,7 @@ def taken(what: str, program: Program, reply: Any, names: Mapping[str, Any]) -> 
     try:
         return program.evaluate({**names, "reply": reply})
     except EvalError as error:
-        raise InvalidReply(f"{what} ({program.text}): {error}") from None
+        raise InvalidReply(f"{what} ({program.shown()}): {error}") from None
 
 
 def event_only(inputs: Any, programs: Iterable[tuple[tuple[str, ...], Program]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -23,6 +24,9 @@ LEEWAY: Final = 30.0
 
 LONGEST: Final = 10.0
 """Seconds that fetching a token may take; it serves all who wait, however little time each of them has."""
+
+KEPT: Final = 8
+"""Tokens that are known as secrets, the newest ones."""
 
 MOST_TOKEN_BYTES: Final = 1 << 20
 
@@ -173,6 +177,7 @@ class _ClientCredentials:
     def __init__(self, keys: OAuth2Keys) -> None:
         self._keys = keys
         self._token = ""
+        self._given: deque[str] = deque(maxlen=KEPT)
         self._until = 0.0
         self._fetch: asyncio.Task[None] | None = None
 
@@ -199,11 +204,16 @@ class _ClientCredentials:
             self._token = ""
 
     def secrets(self) -> Sequence[str]:
-        """The client's secret and the token in use."""
-        return tuple(text for text in (self._keys.client_secret, self._token) if text)
+        """The client's secret in its forms, and the last tokens, as a late reply may tell an old one."""
+        secret = self._keys.client_secret
+        return [text for text in (secret, quote_plus(secret), self._basic(), *self._given) if text]
+
+    def _basic(self) -> str:
+        pair = f"{quote_plus(self._keys.client_id)}:{quote_plus(self._keys.client_secret)}"
+        return base64.b64encode(pair.encode()).decode("ascii")
 
     async def _renew(self, endpoint: Endpoint) -> None:
-        from pointsman.model.rest import exchange, json_of
+        from pointsman.model.rest import elsewhere, json_of
 
         keys, headers = self._keys, {"Accept": "application/json"}
         form = {"grant_type": "client_credentials"}
@@ -212,17 +222,14 @@ class _ClientCredentials:
         if keys.audience:
             form["audience"] = keys.audience
         if keys.send == "basic":
-            pair = f"{quote_plus(keys.client_id)}:{quote_plus(keys.client_secret)}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+            headers["Authorization"] = f"Basic {self._basic()}"
         else:
             form |= {"client_id": keys.client_id, "client_secret": keys.client_secret}
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         body = "&".join(f"{name}={quote_plus(value)}" for name, value in form.items()).encode()
         try:
             async with asyncio.timeout(LONGEST):
-                answer = await exchange(
-                    endpoint, "POST", keys.token_url, headers, body, MOST_TOKEN_BYTES, token=True
-                )
+                answer = await elsewhere(endpoint, keys.token_url, headers, body, MOST_TOKEN_BYTES)
             said = json_of(answer)
         except TimeoutError:
             raise ModelTimeout(f"no token from the token endpoint within {LONGEST:g} s") from None
@@ -245,6 +252,7 @@ class _ClientCredentials:
             seconds = 3600.0
         now = asyncio.get_running_loop().time()
         self._token = token
+        self._given.append(token)
         self._until = now + max(1.0, seconds - min(LEEWAY, seconds / 10))
 
 

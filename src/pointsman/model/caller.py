@@ -23,6 +23,7 @@ from pointsman.model.desk import Desk
 from pointsman.model.gate import Terms
 from pointsman.model.guard import Guard
 from pointsman.model.job import Numbers
+from pointsman.model.loops import new_loop
 from pointsman.model.pool import Ticket
 from pointsman.model.remote import RemoteModel
 from pointsman.model.ticket import RemoteTicket
@@ -69,7 +70,7 @@ class Caller:
         *,
         desk: Desk | None = None,
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
-        loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+        loop: Callable[[], asyncio.AbstractEventLoop] = new_loop,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Args:

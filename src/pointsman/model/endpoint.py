@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pointsman.base.config import FileName, Flag, Nested, Secret, Text
 from pointsman.base.config import key as declare  # a key of `tls` is called key
@@ -15,10 +15,19 @@ from pointsman.base.errors import Misfit, MissingExtra
 from pointsman.base.secret import Hidden
 from pointsman.model.auth import AuthKeys, auth_of
 
+if TYPE_CHECKING:
+    from pointsman.model.http_channel import HttpChannel
+
 __all__ = ["Endpoint", "EndpointKeys", "TlsKeys"]
 
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443}
 """The schemes of an address, and the port of one that names none."""
+
+UNRESERVED: Final = "/%:@!$&'()*+,;=~"
+"""What stands in a path as it is."""
+
+LEAST_SECRET: Final = 6
+"""Characters of the shortest text of the document that a message leaves out."""
 
 HIDDEN: Final = "***"
 """What stands for a secret in a message."""
@@ -74,7 +83,11 @@ class Endpoint:
         scheme: `http`, `https`, `grpc` or `grpcs`.
         address: As written.
         base: The address without a slash at its end; paths are appended to it.
+        host: Its name or address.
+        port: Its port.
         target: `host:port`.
+        authority: The same as the Host header has it.
+        path: Where paths are appended to.
         auth: Who is calling.
         tls: What is said of TLS; of use where `secure`.
         private: Whether it belongs to one model, which closes it with `release`.
@@ -95,8 +108,11 @@ class Endpoint:
         self.scheme = parts.scheme
         self.address = address
         self.base = address.rstrip("/")
-        host = parts.hostname or ""
-        self.target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.host, self.port = parts.hostname or "", port
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        self.target = f"{shown}:{port}"
+        self.authority = shown if port == PORTS[parts.scheme] else self.target
+        self.path = quote(parts.path.rstrip("/"), safe=UNRESERVED)
         self.auth = auth_of(keys.auth)
         self.tls = keys.tls or TlsKeys()
         if keys.tls is not None and not self.secure:
@@ -105,6 +121,7 @@ class Endpoint:
         self._context = _context(self.tls) if self.secure else None
         self.private = False
         self._shared: dict[str, Any] = {}
+        self._hidden: list[str] = []
 
     @classmethod
     def of(cls, name: str, address: str, given: Endpoint | None, *, grpc: bool = False) -> Endpoint:
@@ -118,7 +135,7 @@ class Endpoint:
 
         Raises:
             Misfit: The address cannot be used with the protocol.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         endpoint = given or cls(name, address)
         endpoint.private = given is None
@@ -153,9 +170,14 @@ class Endpoint:
             context.load_verify_locations(self.tls.ca)
         return context
 
+    def hide(self, texts: Iterable[str]) -> None:
+        """Has `scrub` leave these out too, unless they are too short to be a secret."""
+        for text in texts:
+            self._hidden += (one for one in (text, quote(text, safe="")) if len(one) >= LEAST_SECRET)
+
     def scrub(self, text: str) -> str:
         """`text` without the endpoint's secrets, which a server may have sent back."""
-        for secret in self.auth.secrets():
+        for secret in sorted((*self.auth.secrets(), *self._hidden), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
 
@@ -174,19 +196,15 @@ class Endpoint:
             self._shared[kind] = make()
         return self._shared[kind]
 
-    def session(self) -> Any:
-        """The aiohttp session; must be called in the event loop."""
-        return self.shared("http", self._session)
+    def channel(self) -> HttpChannel:
+        """Its connections; must be called in the event loop."""
+        channel: HttpChannel = self.shared("http", self._channel)
+        return channel
 
-    def _session(self) -> Any:
-        aiohttp = http_library()
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)  # how many is the guard's matter
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            read_bufsize=1 << 16,
-        )
+    def _channel(self) -> HttpChannel:
+        from pointsman.model.http_channel import HttpChannel
+
+        return HttpChannel(self.host, self.port, self._context, self.tls.server_name)
 
     async def close(self) -> None:
         """Closes its connections; may be called again."""
@@ -201,16 +219,16 @@ class Endpoint:
 
 
 def http_library() -> Any:
-    """The module `aiohttp`.
+    """The module `httptools`.
 
     Raises:
         MissingExtra: It is not installed.
     """
     try:
-        import aiohttp
+        import httptools
     except ModuleNotFoundError:
         raise MissingExtra("a model behind HTTP", "http") from None
-    return aiohttp
+    return httptools
 
 
 def _parts(address: str) -> tuple[SplitResult, int]:
@@ -218,8 +236,9 @@ def _parts(address: str) -> tuple[SplitResult, int]:
     try:
         parts = urlsplit(address)
         port = parts.port
-    except ValueError as error:
-        raise Misfit("E441", f"the address cannot be read: {error}", "write http://host:port") from None
+    except ValueError:  # whose text may hold a piece of a password
+        text = "the address cannot be read: its port is no number, or its brackets do not fit"
+        raise Misfit("E441", text, "write http://host:port") from None
     if parts.scheme not in PORTS or not parts.hostname:
         raise Misfit(
             "E441",
@@ -231,7 +250,7 @@ def _parts(address: str) -> tuple[SplitResult, int]:
     if parts.query or parts.fragment or any(c.isspace() for c in address):
         raise Misfit("E441", "the address holds more than a host, a port and a path", "cut it there")
     if parts.scheme.startswith("grpc") and parts.path not in ("", "/"):
-        raise Misfit("E441", f"a {parts.scheme}:// address has no path, found '{parts.path}'", "cut it there")
+        raise Misfit("E441", f"a {parts.scheme}:// address has no path", "cut it after the port")
     return parts, PORTS[parts.scheme] if port is None else port
 
 

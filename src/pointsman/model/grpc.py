@@ -15,6 +15,7 @@ from pointsman.model.grpc_channel import channel_of
 from pointsman.model.proto_files import Filler, field_at, method_of, plain_message, type_of
 from pointsman.model.protos import Message, messages, parsed
 from pointsman.model.remote import Ask, Health
+from pointsman.model.served import Served
 
 __all__ = ["GrpcModel"]
 
@@ -26,7 +27,7 @@ _SERVING: Final = 1
 
 
 @models.add("grpc")
-class GrpcModel:
+class GrpcModel(Served):
     """Calls one method, an event at a time.
 
     Each input is a field of the request, or of a message in it: `user.id`. Messages are given as maps,
@@ -73,14 +74,12 @@ class GrpcModel:
         paths: The field of each value of a row.
         common: The model's common keys.
         """
+        super().__init__(common, endpoint)
         descriptor, request, self._reply = method
         self._service = descriptor.containing_service.full_name
         self._path = f"/{self._service}/{descriptor.name}"
         self._filled = Filler(request, paths)
         self._channel = channel_of(endpoint)
-        self._endpoint = endpoint
-        self._timeout = common.timeout
-        self.version = common.version
 
     @classmethod
     def open(
@@ -129,7 +128,7 @@ class GrpcModel:
                 answer = await self._channel.unary("/grpc.health.v1.Health/Check", content, self._timeout, {})
             except ModelRefused as error:
                 if "gRPC UNIMPLEMENTED" in str(error):
-                    return Health(True, self.version)
+                    break
                 if "gRPC NOT_FOUND" not in str(error):
                     raise
                 continue
@@ -137,12 +136,9 @@ class GrpcModel:
                 return Health(
                     False, self.version, why=f"the server says that {service or 'it'} is not serving"
                 )
-            return Health(True, self.version)
-        return Health(True, self.version)
-
-    async def close(self) -> None:
-        """Closes its connection, unless it shares it."""
-        await self._endpoint.release()
+            return Health(True, self.version, note=f"the server says that {service or 'it'} is serving")
+        note = "the server answers; it has no health service that knows the method"
+        return Health(True, self.version, note=note)
 
 
 _ENCODED: Final = ("TYPE_BYTES", "TYPE_INT64", "TYPE_UINT64")

@@ -215,7 +215,7 @@ def _content(path: Path, key: str) -> bytes:
 
 def _error(error: Any, scrub: Callable[[str], str]) -> ModelError:
     """The failure that a call's status stands for."""
-    code, said = error.code().name, scrub(_one_line(error.details() or ""))
+    code, said = error.code().name, _one_line(scrub(error.details() or ""))
     if code == "RESOURCE_EXHAUSTED" and "message larger than max" in said:
         if "Received" in said and f"vs. {LARGEST}" in said:  # grpcio's own words, on our side
             return InvalidReply(f"gRPC: the reply is larger than {LARGEST >> 20} MiB")

@@ -37,6 +37,7 @@ from pointsman.model.breaker import CLOSED
 from pointsman.model.gate import Terms
 from pointsman.model.job import FLYING, OVER, PAUSED, QUEUED, Item, Job, Numbers
 from pointsman.model.pool import Ticket
+from pointsman.model.raised import kept
 from pointsman.model.remote import Ask, RemoteModel
 from pointsman.model.retry import Budget, pause, rule_of
 from pointsman.model.ticket import Attempt, RemoteTicket
@@ -254,7 +255,7 @@ class Guard:
             if len(outcome) != len(rows):
                 outcome = InvalidReply(f"it gave {len(outcome)} replies for {len(rows)} events")
         except ModelError as error:
-            outcome = error
+            outcome = kept(error)
         except TimeoutError:
             outcome = ModelTimeout("the connection timed out")
         except OSError as error:
@@ -303,7 +304,7 @@ class Guard:
             halves = self._cut(job, outcome, now)
             failed = None if halves else rule_of(outcome).breaker
         else:
-            errors = [reply for reply in outcome if isinstance(reply, ModelError)]
+            errors = [kept(reply) for reply in outcome if isinstance(reply, ModelError)]
             self._attempts["ok" if len(errors) < len(outcome) else errors[0].failure] += 1
             halves = ()
             failed = len(errors) == len(outcome) and all(rule_of(error).breaker for error in errors)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from pointsman.base.config import Choice, Expression, Flag, ListOf, MapOf, Nested, OneOf, Text, key
-from pointsman.base.errors import InvalidInput, Misfit, ModelError
+from pointsman.base.errors import EvalError, InvalidInput, Misfit, ModelError
 from pointsman.cel.program import Program
 from pointsman.model.asked import event_only, given, names_of, taken
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import one_each
-from pointsman.model.mapping import json_value
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
+from pointsman.model.rowwise import json_value
+from pointsman.model.served import Served
 
 __all__ = ["Chosen", "HttpModel"]
 
@@ -46,7 +48,7 @@ class Chosen:
 
 
 @models.add("http")
-class HttpModel:
+class HttpModel(Served):
     """Calls a REST API once for each event, or with `batched` once for several.
 
     The body is `body`, else the inputs by name, else the enriched event. The reply is JSON, of which `reply`
@@ -55,6 +57,7 @@ class HttpModel:
     """
 
     protocol: ClassVar[str] = "http"
+    to_batch: ClassVar[str] = "batched: true"
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -117,13 +120,11 @@ class HttpModel:
         common: The keys of every model.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = config.batched
         self._name = name
         self._config = config
         self._inputs = tuple(common.inputs or ())
-        self._timeout = common.timeout
-        self._endpoint = endpoint
 
     @classmethod
     def open(
@@ -138,7 +139,7 @@ class HttpModel:
 
         Raises:
             Misfit: The address cannot be used, or a key contradicts another.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.http, endpoint)
         if config.body is not None and common.inputs is not None:
@@ -153,6 +154,7 @@ class HttpModel:
                 raise Misfit(
                     "E402", text, "who is calling belongs to the endpoint's auth", ("headers", header)
                 )
+        where.hide(_constants(config))
         return cls(name, config, common, where)
 
     @staticmethod
@@ -218,11 +220,9 @@ class HttpModel:
         """Asks the path of `health`; without one, any answer of the server will do."""
         path = self._config.health
         why, _ = await readiness(self._endpoint, path or "/", self._timeout)
-        return Health(not why or path is None, why="" if path is None else why)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
+        if path is None:
+            return Health(True, note="the server answers; without 'health' it cannot be asked for the model")
+        return Health(not why, why=why, note="" if why else f"the server answers {path}")
 
 
 def _shaped(config: HttpModel.Config) -> Iterator[tuple[tuple[str, ...], Program]]:
@@ -246,16 +246,28 @@ def _programs(config: HttpModel.Config) -> Iterator[tuple[tuple[str, ...], Progr
         yield ("reply",), config.reply
 
 
+def _constants(config: HttpModel.Config) -> Iterator[str]:
+    """What every request shows to the server besides its body; some of it may be a key."""
+    if isinstance(config.path, str):
+        yield config.path
+    yield from (value for value in config.query.values() if isinstance(value, str))
+    for program in config.headers.values():
+        yield from (program.text[start:end] for start, end, _ in program.hidden)
+        if not program.reads:
+            with suppress(EvalError):
+                yield str(program.evaluate({}))
+
+
 def _choice(what: str, chosen: Chosen, names: Mapping[str, Any]) -> str:
     """The value that the event chooses, if it is listed."""
     value = given(what, chosen.choose, names)
     if value not in chosen.among:
-        raise InvalidInput(f"{what} ({chosen.choose.text}) gives a value that the document does not list")
+        raise InvalidInput(f"{what} ({chosen.choose.shown()}) gives a value that the document does not list")
     return str(value)
 
 
 def _header(name: str, program: Program, names: Mapping[str, Any]) -> str:
     value = given(f"header {name}", program, names)
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-        raise InvalidInput(f"header {name} ({program.text}) is not printable ASCII text")
+        raise InvalidInput(f"header {name} ({program.shown()}) is not printable ASCII text")
     return value

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pointsman.base.errors import InvalidReply, Misfit
-from pointsman.model.mapping import ANY, Fed, Feeds, Named
+from pointsman.model.feed import ANY
+from pointsman.model.mapping import Fed, Feeds, Named
 
 __all__ = ["FORMS", "columns", "form_of", "instances", "member", "one_each"]
 

@@ -90,13 +90,15 @@ class KafkaModel:
             step=2,
         )
 
-    def __init__(self, config: Config, inputs: Sequence[str] | None, common: CommonKeys) -> None:
+    def __init__(self, name: str, config: Config, inputs: Sequence[str] | None, common: CommonKeys) -> None:
         """Args:
+        name: The model's name in the document.
         config: The model's own keys.
         inputs: The names of a row's values; None where rows are enriched events.
         common: The model's common keys.
         """
         self.version = common.version
+        self._name = name
         self._config = config
         self._fixed_version = common.version is not None
         self._named = None if inputs is None else mapper(inputs)
@@ -107,7 +109,7 @@ class KafkaModel:
     @classmethod
     def open(
         cls,
-        name: str,  # noqa: ARG003  # the role's signature
+        name: str,
         config: Config,
         common: CommonKeys,
         folder: Path,  # noqa: ARG003  # the role's signature
@@ -122,7 +124,7 @@ class KafkaModel:
             raise Misfit("E205", "a model behind a topic has no endpoint", "give properties", ("endpoint",))
         if config.reply == config.kafka:
             raise Misfit("E205", "requests and replies are the same topic", "name two topics", ("reply",))
-        return cls(config, None if common.inputs is None else tuple(common.inputs), common)
+        return cls(name, config, None if common.inputs is None else tuple(common.inputs), common)
 
     def connect(self, kafka: Mapping[str, Any]) -> None:
         """Takes the document's Kafka properties, under the model's own; before the first request."""
@@ -134,9 +136,14 @@ class KafkaModel:
         return "{kafka: fraud.requests, reply: fraud.replies, inputs: {amount: event.amount}}"
 
     @property
-    def discarded(self) -> Mapping[str, int]:
-        """Replies that came and were not used, of all models that share the clients, by why."""
-        return {} if self._link is None else self._link.discarded
+    def discarded(self) -> Mapping[tuple[str, str], int]:
+        """Replies that came and were not used, of all models that share the clients, by topic and why."""
+        return {} if self._link is None else dict(self._link.discarded)
+
+    @property
+    def late(self) -> int:
+        """Replies to this model's requests that came after these were given up, or twice."""
+        return 0 if self._link is None else self._link.late[self._name]
 
     async def request(self, rows: Sequence[Row], ask: Ask) -> Sequence[Any | ModelError]:
         """One record for the one row, and its reply."""
@@ -150,7 +157,7 @@ class KafkaModel:
     async def _one(self, row: Row, ask: Ask) -> Any:
         link, config = self._linked(), self._config
         record_key, value = record_of(row, self._named, ask.ids[0])
-        mark = link.correlation()
+        mark = link.correlation(self._name)
         until = int((time.time() + ask.timeout) * 1000)
         headers = [
             (config.correlation, mark.encode()),
@@ -200,7 +207,8 @@ class KafkaModel:
         for topic in filter(None, (self._config.kafka, self._config.reply)):
             if not await link.partitions(topic):
                 return Health(False, self.version, why=f"there is no topic '{topic}'")
-        return Health(True, self.version)
+        note = "its topics exist; whether somebody answers there cannot be asked"
+        return Health(True, self.version, note=note)
 
     async def close(self) -> None:
         """Leaves the clients, which end with their last model."""

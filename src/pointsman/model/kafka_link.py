@@ -8,27 +8,19 @@ they end when it starts; it joins no group and commits nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pointsman.base.errors import (
-    InvalidInput,
-    ModelError,
-    ModelOverloaded,
-    ModelRefused,
-)
+from pointsman.base.errors import ModelError, ModelOverloaded, ModelRefused
+from pointsman.model.kafka_clients import consumer, failure, producer, said
 
 __all__ = ["KafkaLink", "Reply", "leave", "link_of"]
-
-_LOGGER: Final = logging.getLogger("pointsman.kafka")
-_LOGGER.addHandler(logging.NullHandler())
-_LOGGER.propagate = False
 
 _POLL: Final = 0.2
 """Seconds after which a thread that has nothing to do looks whether it should end."""
@@ -38,37 +30,6 @@ _LOOK: Final = 30.0
 
 _SLOW: Final = 10.0
 """Seconds that a broker has to answer a question about a topic."""
-
-_COMMON: Final[Mapping[str, Any]] = {
-    "bootstrap.servers": "localhost:9092",
-    "client.id": "pointsman",
-    "socket.nagle.disable": True,
-    "reconnect.backoff.max.ms": 2000,
-}
-_PRODUCER: Final[Mapping[str, Any]] = {
-    "compression.type": "lz4",
-    "linger.ms": 2,
-    "message.timeout.ms": 30_000,
-    "message.max.bytes": 16 << 20,
-    "partitioner": "murmur2_random",
-}
-_CONSUMER: Final[Mapping[str, Any]] = {
-    "group.id": "pointsman-replies",  # librdkafka wants one; it is never joined
-    "fetch.queue.backoff.ms": 1,
-    "allow.auto.create.topics": False,
-}
-_OWN_PRODUCER: Final[Mapping[str, Any]] = {
-    "enable.idempotence": True,
-    "acks": "all",
-    "delivery.report.only.error": False,
-}
-_OWN_CONSUMER: Final[Mapping[str, Any]] = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "auto.offset.reset": "latest",
-}
-_GROUPS: Final = ("group.", "session.", "heartbeat.", "partition.assignment", "max.poll", "enable.auto")
-_SENDS: Final = ("transaction", "linger", "batch.", "compression", "queue.buffering", "acks", "enable.idem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +57,10 @@ class KafkaLink:
 
     Attributes:
         epoch: What every correlation id of this link begins with; replies of another epoch are discarded.
-        discarded: Replies that were not used: `late` came after their request was given up or twice,
-            `foreign` are of another worker or another life of this one, `unmarked` carry no correlation id.
+        discarded: Replies that were not used, by topic and why: `late` came after their request was given up
+            or twice, `foreign` are of another worker or another life of this one, `unmarked` carry no
+            correlation id.
+        late: The late ones by the model whose request it was.
     """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
@@ -105,7 +68,8 @@ class KafkaLink:
         properties: librdkafka properties.
         """
         self.epoch = secrets.token_hex(8)
-        self.discarded = {"late": 0, "foreign": 0, "unmarked": 0}
+        self.discarded: Counter[tuple[str, str]] = Counter()
+        self.late: Counter[str] = Counter()
         self.users = 0
         self._properties = dict(properties)
         self._loop = asyncio.get_running_loop()
@@ -113,26 +77,18 @@ class KafkaLink:
         self._topics: dict[str, _Topic] = {}
         self._count = 0
         self._ended = False
-        self._producer = self._made(_producer_config(self._properties), "Producer")
+        self._producer = producer(self._properties)
         self._threads = [threading.Thread(target=self._deliver, name="pointsman-kafka-out", daemon=True)]
         self._threads[0].start()
-
-    def _made(self, config: Mapping[str, Any], kind: str) -> Any:
-        import confluent_kafka
-
-        try:
-            return getattr(confluent_kafka, kind)(dict(config))
-        except (confluent_kafka.KafkaException, TypeError, ValueError) as error:
-            raise ModelRefused(f"the Kafka client refuses its properties: {_said(error)}") from None
 
     def serves(self, loop: asyncio.AbstractEventLoop, properties: Mapping[str, Any]) -> bool:
         """Whether it may be used in this loop for these properties."""
         return self._loop is loop and self._properties == dict(properties)
 
-    def correlation(self) -> str:
-        """A new correlation id."""
+    def correlation(self, model: str) -> str:
+        """A new correlation id for a request to a model."""
         self._count += 1
-        return f"{self.epoch}-{self._count}"
+        return f"{self.epoch}-{self._count}-{model}"
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
@@ -204,14 +160,14 @@ class KafkaLink:
         except BufferError:
             raise ModelOverloaded("the producer's queue is full") from None
         except KafkaException as error:
-            raise _failure(error.args[0]) from None
+            raise failure(error.args[0]) from None
 
     def _delivered(self, done: asyncio.Future[None], error: Any, _message: Any) -> None:
-        self._post(_settle, done, None if error is None else _failure(error), None)
+        self._post(_settle, done, None if error is None else failure(error), None)
 
     def _refused(self, done: asyncio.Future[Any], error: Any, _message: Any) -> None:
         if error is not None:
-            self._post(_settle, done, _failure(error), None)
+            self._post(_settle, done, failure(error), None)
 
     def _post(self, function: Callable[..., None], *arguments: Any) -> None:
         """Calls a function in the event loop, as long as that runs."""
@@ -243,15 +199,15 @@ class KafkaLink:
     def _receive(self) -> None:
         """The thread that serves the consumer; when it fails, the next request starts another."""
         try:
-            consumer = self._made(_consumer_config(self._properties), "Consumer")
+            made = consumer(self._properties)
             try:
-                self._read(consumer)
+                self._read(made)
             finally:
-                consumer.close()
+                made.close()
         except ModelRefused as error:
             self._post(self._deaf, error)
         except Exception as error:
-            self._post(self._deaf, ModelRefused(f"replies cannot be read: {_said(error)}"))
+            self._post(self._deaf, ModelRefused(f"replies cannot be read: {said(error)}"))
 
     def _deaf(self, error: ModelError) -> None:
         """Nobody reads replies any more."""
@@ -294,7 +250,7 @@ class KafkaLink:
             self._post(self._unread, [name], error)
             return
         except (KafkaException, TypeError) as error:  # no offsets in time: a TypeError, None has no items
-            self._post(self._unread, [name], ModelRefused(f"replies cannot be read: {_said(error)}"))
+            self._post(self._unread, [name], ModelRefused(f"replies cannot be read: {said(error)}"))
             return
         topic.partitions.update(numbers)
         topic.read = True
@@ -321,7 +277,7 @@ class KafkaLink:
         try:
             found = client.list_topics(topic, timeout=_SLOW).topics[topic]
         except KafkaException as error:
-            raise ModelRefused(f"Kafka does not answer: {_said(error)}") from None
+            raise ModelRefused(f"Kafka does not answer: {said(error)}") from None
         return sorted(found.partitions) if found.error is None else []
 
     def _readable(self, name: str) -> None:
@@ -341,27 +297,29 @@ class KafkaLink:
 
     def _take(self, messages: Sequence[Any]) -> None:
         """Hands replies of this epoch to the event loop, in one go."""
-        found: list[tuple[str, Reply]] = []
+        found: list[tuple[str, str, Reply]] = []
         for message in messages:
-            topic = None if message.error() is not None else self._topics.get(message.topic())
+            name = message.topic()
+            topic = None if message.error() is not None else self._topics.get(name)
             if topic is None:
                 continue
             headers = dict(message.headers() or ())
             mark = headers.get(topic.correlation)
             if mark is None:
-                self.discarded["unmarked"] += 1
+                self.discarded[name, "unmarked"] += 1
             elif not mark.startswith(f"{self.epoch}-".encode()):
-                self.discarded["foreign"] += 1
+                self.discarded[name, "foreign"] += 1
             else:
-                found.append((mark.decode("ascii", "replace"), Reply(message.value(), headers)))
+                found.append((name, mark.decode("ascii", "replace"), Reply(message.value(), headers)))
         if found:
             self._post(self._answer, found)
 
-    def _answer(self, found: Sequence[tuple[str, Reply]]) -> None:
-        for mark, reply in found:
+    def _answer(self, found: Sequence[tuple[str, str, Reply]]) -> None:
+        for topic, mark, reply in found:
             done = self._pending.pop(mark, None)
             if done is None or done.done():
-                self.discarded["late"] += 1
+                self.discarded[topic, "late"] += 1
+                self.late[mark.partition("-")[2].partition("-")[2]] += 1
             else:
                 done.set_result(reply)
 
@@ -406,16 +364,6 @@ async def leave(link: KafkaLink) -> None:
         await link.close()
 
 
-def _producer_config(properties: Mapping[str, Any]) -> dict[str, Any]:
-    given = {n: v for n, v in properties.items() if not n.startswith((*_GROUPS, "transactional."))}
-    return {**_COMMON, **_PRODUCER, **given, **_OWN_PRODUCER, "logger": _LOGGER}
-
-
-def _consumer_config(properties: Mapping[str, Any]) -> dict[str, Any]:
-    given = {n: v for n, v in properties.items() if not n.startswith(_SENDS)}
-    return {**_COMMON, **_CONSUMER, **given, **_OWN_CONSUMER, "logger": _LOGGER}
-
-
 def _settle(done: asyncio.Future[Any], error: ModelError | None, value: Any) -> None:
     """Ends a wait that was not given up."""
     if done.done():
@@ -424,17 +372,3 @@ def _settle(done: asyncio.Future[Any], error: ModelError | None, value: Any) -> 
         done.set_result(value)
     else:
         done.set_exception(error)
-
-
-def _failure(error: Any) -> ModelError:
-    """What the producer's error means."""
-    from confluent_kafka import KafkaError
-
-    if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD):
-        return InvalidInput(f"the request cannot be written: {error.str()}")
-    return ModelRefused(f"the request cannot be written: {error.str()}")
-
-
-def _said(error: BaseException) -> str:
-    inner = error.args[0] if error.args else error
-    return inner.str() if hasattr(inner, "str") else str(inner)

@@ -22,6 +22,7 @@ from pointsman.model.kafka_record import record_of
 from pointsman.model.maps import mapper
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import failure_of, json_of, post, quoted, readiness
+from pointsman.model.served import Served
 
 __all__ = ["KafkaRestModel"]
 
@@ -34,7 +35,7 @@ _RETRIABLE: Final = 2
 
 
 @models.add("kafka_rest")
-class KafkaRestModel:
+class KafkaRestModel(Served):
     """Writes events to a topic; the result's status is `dispatched` once the proxy says that it is written.
 
     The record's key is the event's key, else its id; its value is JSON: the inputs by name, or the enriched
@@ -44,6 +45,7 @@ class KafkaRestModel:
     """
 
     protocol: ClassVar[str] = "kafka_rest"
+    to_batch: ClassVar[str] = "api: v2"
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -70,11 +72,9 @@ class KafkaRestModel:
         common: The model's common keys.
         endpoint: Where the proxy is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = config.api == "v2"
         self._config = config
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         self._named = None if common.inputs is None else mapper(tuple(common.inputs))
         self._cluster = config.cluster
 
@@ -91,7 +91,7 @@ class KafkaRestModel:
 
         Raises:
             Misfit: It cannot be one.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         return cls(config, common, Endpoint.of(name, config.kafka_rest, endpoint))
 
@@ -124,7 +124,9 @@ class KafkaRestModel:
         if not isinstance(offsets, list) or len(offsets) != len(records):
             raise InvalidReply(f"the reply does not hold 'offsets' of {len(records)} records")
         told = iter(offsets)
-        return [reply if reply is not DISPATCHED else _of_offset(next(told)) for reply in replies]
+        return [
+            reply if reply is not DISPATCHED else _of_offset(next(told), self._endpoint) for reply in replies
+        ]
 
     async def _v3(self, row: Row, ask: Ask) -> Any:
         record_key, value = record_of(row, self._named, ask.ids[0])
@@ -147,7 +149,7 @@ class KafkaRestModel:
         if code == 200:
             return DISPATCHED
         status = int(str(code)[:3]) if isinstance(code, int) and code >= 400 else 500
-        raise failure_of(status, {}, self._endpoint.scrub(str(said.get("message") or code)[:200]))
+        raise failure_of(status, {}, self._endpoint.scrub(str(said.get("message") or code))[:200])
 
     async def _asked(self, ask: Ask) -> str:
         """The cluster's id, as the proxy names it."""
@@ -176,14 +178,11 @@ class KafkaRestModel:
             cluster = self._cluster or await self._asked(Ask(self._timeout, (), {}))
             path = f"/v3/clusters/{quoted(cluster)}/topics/{topic}"
             why, _ = await readiness(self._endpoint, path, self._timeout)
-        return Health(not why, self.version, why=why)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
+        note = "" if why else "the proxy has the topic; whether somebody reads it cannot be asked"
+        return Health(not why, self.version, why=why, note=note)
 
 
-def _of_offset(told: Any) -> Any | ModelError:
+def _of_offset(told: Any, endpoint: Endpoint) -> Any | ModelError:
     """What v2 says of one record."""
     if not isinstance(told, Mapping):
         return InvalidReply("the reply holds an offset that is no map")
@@ -192,7 +191,7 @@ def _of_offset(told: Any) -> Any | ModelError:
         return DISPATCHED
     if code is None:
         return InvalidReply("the reply holds neither an offset nor an error for the record")
-    text = f"error {code}: {str(told.get('error') or '')[:200]}"
+    text = f"error {code}: {endpoint.scrub(str(told.get('error') or ''))[:200]}"
     return ModelRefused(text) if code == _RETRIABLE else ModelInternal(text)
 
 

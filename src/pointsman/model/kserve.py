@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pointsman.base.config import Choice, MapOf, Nested, Text, key
+from pointsman.base.config import Choice, Text, key
 from pointsman.base.errors import ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
+from pointsman.model.feed import ANY, TensorKeys, tensors_key
 from pointsman.model.jsonrows import FORMS, form_of, instances, member, one_each
-from pointsman.model.mapping import ANY, Feeds, TensorKeys
+from pointsman.model.mapping import Feeds
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
+from pointsman.model.served import Served
 
 __all__ = ["KServe"]
 
 
 @models.add("kserve")
-class KServe:
+class KServe(Served):
     """Sends rows as `instances`; a reply is what stands for the row in `predictions`.
 
     A row with one input is that value, one with several the list of them, as scikit-learn models take it;
@@ -48,12 +50,8 @@ class KServe:
             example="map",
             step=2,
         )
-        tensors: Mapping[str, TensorKeys] = key(
-            MapOf(Nested(TensorKeys)),
-            "What values are made of, where they are not simply the inputs.",
-            default={},
-            example="{x: {of: [amount, spend], dtype: float32}}",
-            step=2,
+        tensors: Mapping[str, TensorKeys] = tensors_key(
+            "What values are made of, where they are not simply the inputs."
         )
 
     def __init__(self, name: str, common: CommonKeys, feeds: Feeds, form: str, endpoint: Endpoint) -> None:
@@ -64,12 +62,10 @@ class KServe:
         form: How a row is written.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.feeds = feeds
         self._name = name
         self._form = form
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         self._path = f"/v1/models/{quoted(common.model or name)}"
 
     @classmethod
@@ -85,7 +81,7 @@ class KServe:
 
         Raises:
             Misfit: The address or the mapping cannot be.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.kserve, endpoint)
         feeds = Feeds.open(name, common.inputs, config.tensors, open_dtype=ANY)
@@ -111,8 +107,7 @@ class KServe:
         why, said = await readiness(self._endpoint, self._path, self._timeout)
         if not why and isinstance(said, dict) and str(said.get("ready")).lower() == "false":
             why = "the server says that it is not ready"
-        return Health(not why, why=why)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
+        note = (
+            "" if why else "the server says that the model is ready, and the V1 protocol declares no inputs"
+        )
+        return Health(not why, why=why, note=note)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from pointsman.base.config import Anything, Choice, MapOf, Nested, Text, key
+from pointsman.base.config import Anything, Choice, MapOf, Text, key
 from pointsman.base.errors import ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
+from pointsman.model.feed import ANY, TensorKeys, tensors_key
 from pointsman.model.jsonrows import columns, form_of, instances, member, one_each
-from pointsman.model.mapping import ANY, Fed, Feeds, TensorKeys
+from pointsman.model.mapping import Fed, Feeds
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, readiness
+from pointsman.model.served import Served
 
 __all__ = ["MLflow"]
 
 
+_RELEASE: Final = re.compile(r"[0-9][0-9A-Za-z.]{0,30}")
+"""What `/version` says: the release of MLflow, as text."""
+
+
 @models.add("mlflow")
-class MLflow:
+class MLflow(Served):
     """Sends rows to `/invocations`; a reply is what stands for the row in `predictions`.
 
     By default rows are a table with the inputs as columns (`dataframe_split`), which every flavour takes that
@@ -47,12 +54,8 @@ class MLflow:
             example="inputs",
             step=2,
         )
-        tensors: Mapping[str, TensorKeys] = key(
-            MapOf(Nested(TensorKeys)),
-            "What values are made of, where they are not simply the inputs.",
-            default={},
-            example="{x: {of: [amount, spend], dtype: float32}}",
-            step=2,
+        tensors: Mapping[str, TensorKeys] = tensors_key(
+            "What values are made of, where they are not simply the inputs."
         )
         params: Mapping[str, Any] = key(
             MapOf(Anything()),
@@ -72,12 +75,10 @@ class MLflow:
         feeds: How inputs become values.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.feeds = feeds
         self._name = name
         self._config = config
-        self._timeout = common.timeout
-        self._endpoint = endpoint
 
     @classmethod
     def open(
@@ -92,7 +93,7 @@ class MLflow:
 
         Raises:
             Misfit: The address or the mapping cannot be.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.mlflow, endpoint)
         feeds = Feeds.open(name, common.inputs, config.tensors, open_dtype=ANY)
@@ -134,8 +135,10 @@ class MLflow:
     async def health(self) -> Health:
         """Asks whether the server is up; it declares no inputs."""
         why, _ = await readiness(self._endpoint, "/ping", self._timeout)
-        return Health(not why, why=why)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
+        if why:
+            return Health(False, why=why)
+        ask = Ask(self._timeout, (), {})
+        answer = await post(self._endpoint, "/version", None, ask, method="GET", anyway=True)
+        release = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
+        server = f"MLflow {release}" if _RELEASE.fullmatch(release) else "the server"
+        return Health(True, note=f"{server} answers /ping, and the protocol declares no inputs")

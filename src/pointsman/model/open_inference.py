@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pointsman.base.config import Anything, Flag, ListOf, MapOf, Nested, Text, key
+from pointsman.base.config import Anything, Flag, ListOf, MapOf, Text, key
 from pointsman.base.errors import InvalidReply, ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
-from pointsman.model.mapping import Fed, Feeds, TensorKeys, rows_along
+from pointsman.model.feed import TensorKeys, tensors_key
+from pointsman.model.mapping import Fed, Feeds
 from pointsman.model.open_inference_grpc import Inferred, OpenInferenceGrpc
 from pointsman.model.open_inference_rest import OpenInferenceRest
 from pointsman.model.remote import Ask, Health
+from pointsman.model.rowwise import rows_along
+from pointsman.model.served import Served
 from pointsman.model.wire import wire
 
 __all__ = ["OpenInference"]
 
 
 @models.add("open_inference")
-class OpenInference:
+class OpenInference(Served):
     """Sends named tensors to a model and gives each row its part of the outputs.
 
     Each input is a tensor of the shape [rows, 1], unless `tensors` says otherwise; several inputs side by
@@ -31,6 +34,7 @@ class OpenInference:
     """
 
     protocol: ClassVar[str] = "open_inference"
+    to_batch: ClassVar[str] = "an axis for each of 'tensors'"
     tensor: ClassVar[bool] = True
     """Its inputs have to be named."""
 
@@ -44,12 +48,8 @@ class OpenInference:
             example='"http://localhost:8080"',
             step=2,
         )
-        tensors: Mapping[str, TensorKeys] = key(
-            MapOf(Nested(TensorKeys)),
-            "The tensors by name, where they are not simply the inputs.",
-            default={},
-            example="{x: {of: [amount, spend], dtype: float32}}",
-            step=2,
+        tensors: Mapping[str, TensorKeys] = tensors_key(
+            "The tensors by name, where they are not simply the inputs."
         )
         take: Sequence[str] = key(
             ListOf(Text()),
@@ -79,14 +79,12 @@ class OpenInference:
         feeds: How inputs become tensors.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = feeds.batches
         self.feeds = feeds
         self._name = name
         self._config = config
-        self._timeout = common.timeout
         self._fixed = common.version is not None
-        self._endpoint = endpoint
         self._server: OpenInferenceGrpc | OpenInferenceRest
         at_server, version = common.model or name, common.version or ""
         if endpoint.grpc:
@@ -109,7 +107,7 @@ class OpenInference:
 
         Raises:
             Misfit: The address or the mapping cannot be.
-            MissingExtra: aiohttp, or grpcio, is not installed.
+            MissingExtra: httptools, or grpcio, is not installed.
         """
         where = Endpoint.of(name, config.open_inference, endpoint, grpc=True)
         feeds = Feeds.open(name, common.inputs, config.tensors, scalar=(1,), finite=not where.grpc)
@@ -155,7 +153,3 @@ class OpenInference:
     async def health(self) -> Health:
         """Asks whether the model is ready, and for its metadata."""
         return await self._server.health(self._timeout)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()

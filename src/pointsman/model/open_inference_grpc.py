@@ -14,7 +14,7 @@ from pointsman.base.errors import InvalidReply, ModelRefused
 from pointsman.model.grpc_channel import Channel
 from pointsman.model.grpc_tensors import WireTensor, elements, packed, text_of, typed, unpacked
 from pointsman.model.protos import Message, messages, parsed
-from pointsman.model.remote import Health
+from pointsman.model.remote import UNDECLARED, Health
 
 __all__ = ["Inferred", "OpenInferenceGrpc"]
 
@@ -190,9 +190,10 @@ class OpenInferenceGrpc:
         try:
             said = await self._call("ModelMetadata", content, timeout, {}, "ModelMetadataResponse")
         except ModelRefused:  # optional in practice: servers leave it unimplemented
-            return Health(True, self._version or None)
+            return Health(True, self._version or None, note=UNDECLARED)
         version = self._version or (said.versions[-1] if said.versions else None)
-        return Health(True, version, _declared(said.inputs), _declared(said.outputs))
+        inputs, outputs = _declared(said.inputs), _declared(said.outputs)
+        return Health(True, version, inputs, outputs, note="" if inputs else UNDECLARED)
 
     async def _call(
         self, method: str, content: bytes, timeout: float, trace: Mapping[str, str], reply: str

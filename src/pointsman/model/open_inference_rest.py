@@ -13,7 +13,7 @@ from pointsman.base.errors import InvalidReply
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.grpc_tensors import FORMATS, WireTensor, elements
 from pointsman.model.open_inference_grpc import Inferred
-from pointsman.model.remote import Ask, Health
+from pointsman.model.remote import UNDECLARED, Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
 
 __all__ = ["OpenInferenceRest"]
@@ -87,10 +87,11 @@ class OpenInferenceRest:
             return Health(False, why=why)
         why, said = await readiness(self._endpoint, self._path, timeout)
         if why or not isinstance(said, dict):  # metadata is optional in practice
-            return Health(True, self._version or None)
+            return Health(True, self._version or None, note=UNDECLARED)
         versions = said.get("versions") or []
         version = self._version or (str(versions[-1]) if isinstance(versions, list) and versions else None)
-        return Health(True, version, _declared(said.get("inputs")), _declared(said.get("outputs")))
+        inputs, outputs = _declared(said.get("inputs")), _declared(said.get("outputs"))
+        return Health(True, version, inputs, outputs, note="" if inputs else UNDECLARED)
 
 
 def _tensor(said: Any) -> WireTensor:

@@ -18,8 +18,12 @@ from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import member
 from pointsman.model.remote import Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
+from pointsman.model.served import Served
 
 __all__ = ["OpenAI", "Price"]
+
+_SHOWN: Final = 10
+"""Models that are named where the server has another than the one that is wanted."""
 
 _OURS: Final = frozenset(("input", "messages", "model", "n", "stream"))
 """Parameters that the other keys give."""
@@ -36,7 +40,7 @@ class Price:
 
 
 @models.add("openai")
-class OpenAI:
+class OpenAI(Served):
     """Asks a chat model once for each event, or an embeddings model for several at once.
 
     A chat's reply is a map of `text`, `finish_reason`, `usage` and, where the text is a JSON object and
@@ -98,14 +102,12 @@ class OpenAI:
         common: The keys of every model.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = config.embed is not None
         self._name = name
         self._model = common.model or name
         self._fixed = common.version is not None
         self._config = config
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         form = config.parameters.get("response_format")
         self._json = isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
 
@@ -122,7 +124,7 @@ class OpenAI:
 
         Raises:
             Misfit: The address cannot be used, or what is asked is not said once.
-            MissingExtra: aiohttp is not installed.
+            MissingExtra: httptools is not installed.
         """
         where = Endpoint.of(name, config.openai, endpoint)
         if common.inputs is not None:
@@ -222,14 +224,16 @@ class OpenAI:
     async def health(self) -> Health:
         """Asks whether the server has the model."""
         why, said = await readiness(self._endpoint, f"/models/{quoted(self._model)}", self._timeout)
-        if why:
-            return Health(False, why=why)
         found = said.get("id") if isinstance(said, dict) else None
-        return Health(True, found if isinstance(found, str) else None)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()
+        if why:  # not every server answers for one model; the list is common to all
+            also, said = await readiness(self._endpoint, "/models", self._timeout)
+            listed = [] if also else _listed(said)
+            if self._model not in listed:
+                shown = ", ".join(sorted(listed)[:_SHOWN])
+                return Health(False, why=f"{why}; the server lists {shown}" if shown else why)
+            found = self._model
+        note = "the server lists the model, and the protocol declares no inputs"
+        return Health(True, found if isinstance(found, str) else None, note=note)
 
 
 def _text(what: str, program: Program | None, row: Row) -> str:
@@ -237,6 +241,13 @@ def _text(what: str, program: Program | None, row: Row) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"{what} is not text")
     return value
+
+
+def _listed(said: Any) -> list[str]:
+    """The ids that `/models` lists."""
+    data = said.get("data") if isinstance(said, dict) else None
+    ids = [one.get("id") for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+    return [one for one in ids if isinstance(one, str)]
 
 
 def _usage(answer: Mapping[str, Any]) -> dict[str, float]:

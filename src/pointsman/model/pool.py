@@ -26,7 +26,7 @@ from pointsman.base.clock import Clock
 from pointsman.base.errors import InvalidReply, ModelError, ModelInternal, ModelOverloaded, ModelTimeout
 from pointsman.model.base import Model, Row
 from pointsman.model.desk import Desk
-from pointsman.model.raised import raised_text
+from pointsman.model.raised import kept, raised_text
 
 __all__ = ["MOST_ABANDONED", "Pool", "Ticket"]
 
@@ -303,7 +303,7 @@ def _answer(model: Model, rows: Sequence[Row]) -> Sequence[Any | ModelError]:
     except _Abandoned:
         raise
     except ModelError as raised:
-        error = raised
+        error = kept(raised)
     except BaseException as raised:
         error = ModelInternal(raised_text(raised))
     return [error] * len(rows)

@@ -1,10 +1,23 @@
-"""What a user's code raised, as people read it."""
+"""What was raised, as people read it and as it is kept."""
 
 from __future__ import annotations
 
 import traceback
+from typing import TypeVar
 
-__all__ = ["raised_text"]
+__all__ = ["kept", "raised_text"]
+
+E = TypeVar("E", bound=BaseException)
+
+
+def kept(error: E) -> E:
+    """`error` as a value, without the frames that it went through.
+
+    Those hold it in turn, with the rows and replies of the call: a circle that is left to Python's collector,
+    which stops the whole process when it finds many.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 def raised_text(error: BaseException) -> str:

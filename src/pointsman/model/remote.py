@@ -17,7 +17,10 @@ from pointsman.model.base import CommonKeys, Row
 if TYPE_CHECKING:
     from pointsman.model.endpoint import Endpoint
 
-__all__ = ["Ask", "Health", "RemoteModel"]
+__all__ = ["UNDECLARED", "Ask", "Health", "RemoteModel"]
+
+UNDECLARED = "the server says that the model is ready, and keeps its inputs to itself"
+"""What `Health.note` says of a server that declares no inputs though its protocol could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Health:
             protocol cannot tell.
         outputs: The same of its outputs.
         why: Why it is not ready, for people; empty where it is.
+        note: Where it is ready and declares no inputs: what was asked, and why no more can be, for people.
     """
 
     ready: bool
@@ -53,6 +57,7 @@ class Health:
     inputs: Mapping[str, tuple[str, tuple[int, ...]]] | None = None
     outputs: Mapping[str, tuple[str, tuple[int, ...]]] | None = None
     why: str = field(default="", kw_only=True)
+    note: str = field(default="", kw_only=True)
 
 
 class RemoteModel(Protocol):
@@ -67,7 +72,8 @@ class RemoteModel(Protocol):
     version: str | None
     """What `result.model_version` says; None where nothing is known. May change with an answer."""
     batches: bool
-    """Whether one request can carry several rows."""
+    """Whether one request can carry several rows. Where some other config of the protocol would let it, an
+    attribute `to_batch` says which, for people."""
 
     @classmethod
     def open(

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from pointsman import __version__
 from pointsman.base.errors import (
     EvalError,
     InvalidInput,
@@ -24,14 +25,15 @@ from pointsman.base.errors import (
     ModelTimeout,
 )
 from pointsman.cel.values import to_json
-from pointsman.model.endpoint import Endpoint, http_library
+from pointsman.model.endpoint import PORTS, Endpoint
+from pointsman.model.http_channel import HttpChannel, Lost, NotHttp, Reply, TooLong, Unreachable
 from pointsman.model.remote import Ask
 
 __all__ = [
     "MOST_BYTES",
     "Answer",
     "body_of",
-    "exchange",
+    "elsewhere",
     "failure_of",
     "json_of",
     "post",
@@ -59,9 +61,13 @@ CLASSES: Final[Mapping[int, type[ModelError]]] = {
 }
 """The failure class of a status; other 3xx and 4xx are `refused`, other 5xx `internal`."""
 
+_USUAL: Final[Mapping[str, str]] = {"Accept": "application/json", "User-Agent": f"pointsman/{__version__}"}
+_USUAL_WITH_BODY: Final[Mapping[str, str]] = {**_USUAL, "Content-Type": "application/json"}
+
 _encode = msgspec.json.Encoder(enc_hook=to_json).encode
 _decode = msgspec.json.Decoder().decode
 _STRAY: Final = re.compile(r"[^\x20-\x7e]+")
+_KIND: Final = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _TAGS: Final = re.compile(r"<[^>]*>")
 
 
@@ -72,7 +78,7 @@ class Answer:
     Attributes:
         status: 200 to 299, unless any was asked for.
         kind: The content type without its parameters, in lower case; empty where it named none.
-        headers: By name, whatever the case.
+        headers: By name in lower case.
         body: Uncompressed.
     """
 
@@ -107,7 +113,8 @@ def json_of(answer: Answer) -> Any:
     """
     kind = answer.kind
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise InvalidReply(f"the reply is {_said(kind)}, expected application/json")
+        shown = kind if _KIND.fullmatch(kind) else "of a strange type"
+        raise InvalidReply(f"the reply is {shown}, expected application/json")
     try:
         return _decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -115,12 +122,12 @@ def json_of(answer: Answer) -> Any:
         raise InvalidReply(f"the reply ({size} bytes) is not JSON: {error}") from None
 
 
-def _tracing(ask: Ask) -> dict[str, str]:
-    """The headers that tie a request to its event: the trace, and the id where there is one event."""
-    headers = {name: value for name, value in ask.trace.items() if _plain(value)}
+def _tracing(ask: Ask, sent: dict[str, str]) -> None:
+    """Adds the headers that tie a request to its event: the trace, and the id where there is one event."""
+    if ask.trace:
+        sent.update({name: value for name, value in ask.trace.items() if _plain(value)})
     if len(ask.ids) == 1 and _plain(ask.ids[0]) and len(ask.ids[0]) <= 256:
-        headers["X-Request-ID"] = ask.ids[0]
-    return headers
+        sent["X-Request-ID"] = ask.ids[0]
 
 
 async def post(
@@ -149,22 +156,25 @@ async def post(
     Raises:
         ModelError: It failed; the class says how.
     """
-    sent = {"Accept": "application/json", **_tracing(ask)}
-    if body is not None:
-        sent["Content-Type"] = "application/json"
-    sent.update(headers or {})
+    sent = dict(_USUAL if body is None else _USUAL_WITH_BODY)
+    _tracing(ask, sent)
+    if headers:
+        ours = {name.lower() for name in headers}
+        sent = {name: value for name, value in sent.items() if name.lower() not in ours} | dict(headers)
     try:
         async with asyncio.timeout(ask.timeout):
             who = await endpoint.headers()
             sent.update(who)
+            content = _request(method, endpoint.path + path, endpoint.authority, sent, body)
             try:
-                url = endpoint.base + path
-                return await exchange(endpoint, method, url, sent, body, most_bytes, anyway=anyway)
-            except _Unknown as error:
-                endpoint.auth.refused(who)
-                raise ModelRefused(str(error)) from None
+                reply = await endpoint.channel().request(content, most_bytes)
+            except (OSError, NotHttp, TooLong) as error:
+                raise _failed(error, endpoint.target, endpoint) from None
     except TimeoutError:
         raise ModelTimeout(f"no answer within {ask.timeout:g} s") from None
+    if reply.status == 401 and not anyway:
+        endpoint.auth.refused(who)
+    return _answer(reply, endpoint, anyway=anyway)
 
 
 async def readiness(endpoint: Endpoint, path: str, timeout: float) -> tuple[str, Any]:
@@ -189,78 +199,66 @@ async def readiness(endpoint: Endpoint, path: str, timeout: float) -> tuple[str,
     return f"HTTP {answer.status}: {reason}" if reason else f"HTTP {answer.status}", said
 
 
-class _Unknown(ModelRefused):
-    """401: who called was not accepted."""
-
-
-async def exchange(
-    endpoint: Endpoint,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    most_bytes: int,
-    *,
-    token: bool = False,
-    anyway: bool = False,
+async def elsewhere(
+    endpoint: Endpoint, url: str, headers: Mapping[str, str], body: bytes, most_bytes: int
 ) -> Answer:
-    """One request without credentials of its own and without a time limit.
+    """Posts to another address than the endpoint's own, such as that of a token, without a time limit.
 
     Args:
-        endpoint: Whose connections are used.
-        method: The HTTP method.
+        endpoint: Who asks; of its TLS only `ca` counts.
         url: The whole address.
         headers: All that are sent.
-        body: None for none.
+        body: The body.
         most_bytes: The longest reply.
-        token: Whether it goes to a token endpoint, which `tls` does not describe.
-        anyway: Whether an answer of any status is returned.
 
     Raises:
         ModelError: It failed; the class says how.
     """
-    import yarl
-
-    aiohttp = http_library()
-    more: dict[str, Any] = {}
-    if token:
-        more["ssl"] = endpoint.token_context()
-    elif endpoint.context is not None:
-        more["ssl"] = endpoint.context
-        if endpoint.tls.server_name:
-            more["server_hostname"] = endpoint.tls.server_name
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or PORTS[parts.scheme]
+    context = endpoint.token_context() if parts.scheme == "https" else None
+    channel = HttpChannel(host, port, context, None)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    content = _request("POST", target, parts.netloc.rpartition("@")[2], headers, body)
     try:
-        async with endpoint.session().request(
-            method,
-            yarl.URL(url, encoded=True),
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None),
-            **more,
-        ) as response:
-            content = await _content(response, most_bytes)
-            if anyway or 200 <= response.status < 300:
-                return Answer(response.status, _kind(response), response.headers, content)
-            raise failure_of(response.status, response.headers, _said(_reason(content), endpoint))
-    except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
-        raise _failed(aiohttp, error, endpoint) from None
+        reply = await channel.request(content, most_bytes)
+    except (OSError, NotHttp, TooLong) as error:
+        raise _failed(error, f"{host}:{port}", endpoint) from None
+    finally:
+        await channel.close()
+    return _answer(reply, endpoint)
 
 
-async def _content(response: Any, most_bytes: int) -> bytes:
-    """The body, as long as it is not too long."""
-    length = response.content_length
-    if length is not None and length > most_bytes:
-        response.close()
-        raise InvalidReply(f"the reply has {length} bytes, at most {most_bytes} are read")
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > most_bytes:
-            response.close()
-            raise InvalidReply(f"the reply has more than {most_bytes} bytes")
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _request(
+    method: str, target: str, authority: str, headers: Mapping[str, str], body: bytes | None
+) -> bytes:
+    """A request as bytes.
+
+    Raises:
+        InvalidInput: A header or the path holds what neither can.
+    """
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    head = (
+        f"{method} {target if target[:1] == '/' else '/' + target} HTTP/1.1\r\nHost: {authority}\r\n{lines}"
+    )
+    if head.count("\n") != len(headers) + 2 or head.count("\r") != len(headers) + 2:
+        raise InvalidInput("the request cannot be sent: a header or the path holds a line break")
+    try:
+        if body is None:
+            return f"{head}\r\n".encode("ascii")
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the request cannot be sent: {error}") from None
+
+
+def _answer(reply: Reply, endpoint: Endpoint, *, anyway: bool = False) -> Answer:
+    """The reply, if its status says that it is one."""
+    status, headers, body = reply
+    if anyway or 200 <= status < 300:
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Answer(status, kind, headers, body)
+    raise failure_of(status, headers, _said(_reason(body), endpoint))
 
 
 def failure_of(status: int, headers: Mapping[str, str], said: str = "") -> ModelError:
@@ -268,8 +266,6 @@ def failure_of(status: int, headers: Mapping[str, str], said: str = "") -> Model
     text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if status < 400:
         return ModelRefused(f"HTTP {status}: it sends us elsewhere; give the final address")
-    if status == 401:
-        return _Unknown(text)
     cls = CLASSES.get(status) or (ModelRefused if status < 500 else ModelInternal)
     if cls is ModelOverloaded:
         return ModelOverloaded(text, _retry_after(headers))
@@ -278,45 +274,32 @@ def failure_of(status: int, headers: Mapping[str, str], said: str = "") -> Model
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asked to be left alone for; a date counts from the reply's own date."""
-    said = headers.get("Retry-After", "").strip()
+    said = headers.get("retry-after", "").strip()
     if said.isascii() and said.isdigit():
         return float(said[:9])
     try:
-        until, sent = parsedate_to_datetime(said), parsedate_to_datetime(headers.get("Date", ""))
+        until, sent = parsedate_to_datetime(said), parsedate_to_datetime(headers.get("date", ""))
         return max(0.0, (until - sent).total_seconds())
     except (TypeError, ValueError, IndexError):
         return None
 
 
-def _failed(aiohttp: Any, error: Exception, endpoint: Endpoint) -> ModelError:
-    """The failure that an exception of the client stands for."""
-    where, why = endpoint.target, _said(str(error) or type(error).__name__, endpoint)
-    if isinstance(error, aiohttp.ServerTimeoutError | TimeoutError):
-        return ModelTimeout(f"{where}: {why}")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+def _failed(error: Exception, where: str, endpoint: Endpoint) -> ModelError:
+    """The failure that an exception of the channel stands for."""
+    why = _said(str(error) or type(error).__name__, endpoint)
+    if isinstance(error, ssl.SSLCertVerificationError):
         return ModelRefused(f"{where}: its certificate was not accepted: {why}")
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+    if isinstance(error, ssl.SSLError):
         return ModelRefused(f"{where}: TLS failed: {why}")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return ModelRefused(f"cannot connect to {where}: {_said(error.os_error.strerror or why)}")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        broken = getattr(error, "__cause__", None)
-        if type(broken).__name__ == "ContentEncodingError":
-            return InvalidReply(f"{where}: the reply cannot be decompressed")
+    if isinstance(error, Unreachable):
+        return ModelRefused(f"cannot connect to {where}: {_said(error.strerror or why)}")
+    if isinstance(error, Lost) and error.begun:
         return ModelRefused(f"{where}: the connection ended within the reply")
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionError | OSError):
-        return ModelRefused(f"{where}: the connection was closed before the reply: {why}")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return InvalidReply(f"{where}: the reply is not HTTP: {_said(error.message, endpoint)}")
-    if isinstance(error, ValueError):
-        return InvalidInput(f"the request cannot be sent: {why}")
-    return ModelRefused(f"{where}: {why}")
-
-
-def _kind(response: Any) -> str:
-    """The content type that the reply names."""
-    named: str = response.headers.get("Content-Type", "")
-    return named.partition(";")[0].strip().lower()
+    if isinstance(error, TooLong):
+        return InvalidReply(f"{where}: {why}")
+    if isinstance(error, NotHttp):
+        return InvalidReply(f"{where}: the reply cannot be read: {why}")
+    return ModelRefused(f"{where}: the connection was closed before the reply: {why}")
 
 
 def _reason(content: bytes) -> str:
@@ -324,7 +307,7 @@ def _reason(content: bytes) -> str:
     try:
         said = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _TAGS.sub(" ", content[: 4 * MOST_SAID].decode("utf-8", "replace"))
+        return _TAGS.sub(" ", content[: 64 * MOST_SAID].decode("utf-8", "replace"))
     for _ in range(3):
         if not isinstance(said, dict):
             break

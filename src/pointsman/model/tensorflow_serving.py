@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pointsman.base.config import Choice, ListOf, MapOf, Nested, Text, key
+from pointsman.base.config import Choice, ListOf, Text, key
 from pointsman.base.errors import InvalidReply, Misfit, ModelError
 from pointsman.model.base import CommonKeys, Row, models
 from pointsman.model.endpoint import Endpoint
+from pointsman.model.feed import ANY, TensorKeys, tensors_key
 from pointsman.model.jsonrows import form_of
-from pointsman.model.mapping import ANY, Fed, Feeds, TensorKeys, rows_along
+from pointsman.model.mapping import Fed, Feeds
 from pointsman.model.remote import Ask, Health
+from pointsman.model.rowwise import rows_along
+from pointsman.model.served import Served
 from pointsman.model.tensorflow_serving_grpc import TensorFlowServingGrpc
 from pointsman.model.tensorflow_serving_rest import TensorFlowServingRest
 from pointsman.model.wire import wire
@@ -22,7 +25,7 @@ __all__ = ["TensorFlowServing"]
 
 
 @models.add("tensorflow_serving")
-class TensorFlowServing:
+class TensorFlowServing(Served):
     """Sends named tensors to a signature and gives each row its part of the outputs.
 
     Each input is a tensor of the shape [rows], unless `tensors` says otherwise. With gRPC a reply is a map of
@@ -31,6 +34,7 @@ class TensorFlowServing:
     """
 
     protocol: ClassVar[str] = "tensorflow_serving"
+    to_batch: ClassVar[str] = "an axis for each of 'tensors'"
     tensor: ClassVar[bool] = True
     """Its inputs have to be named."""
 
@@ -57,12 +61,8 @@ class TensorFlowServing:
             example="column",
             step=2,
         )
-        tensors: Mapping[str, TensorKeys] = key(
-            MapOf(Nested(TensorKeys)),
-            "The tensors by name, where they are not simply the inputs.",
-            default={},
-            example="{x: {of: [amount, spend], dtype: float32}}",
-            step=2,
+        tensors: Mapping[str, TensorKeys] = tensors_key(
+            "The tensors by name, where they are not simply the inputs."
         )
         take: Sequence[str] = key(
             ListOf(Text()),
@@ -82,14 +82,12 @@ class TensorFlowServing:
         feeds: How inputs become tensors.
         endpoint: Where it is.
         """
-        self.version = common.version
+        super().__init__(common, endpoint)
         self.batches = feeds.batches
         self.feeds = feeds
         self._name = name
         self._take = config.take
         self._fixed = common.version is not None
-        self._timeout = common.timeout
-        self._endpoint = endpoint
         self._server: TensorFlowServingGrpc | TensorFlowServingRest
         at_server, version, label, signature = (
             common.model or name,
@@ -119,7 +117,7 @@ class TensorFlowServing:
 
         Raises:
             Misfit: The address, the version or the mapping cannot be.
-            MissingExtra: aiohttp, or grpcio, is not installed.
+            MissingExtra: httptools, or grpcio, is not installed.
         """
         where = Endpoint.of(name, config.tensorflow_serving, endpoint, grpc=True)
         if common.version is not None and config.label is not None:
@@ -164,7 +162,3 @@ class TensorFlowServing:
     async def health(self) -> Health:
         """Asks for the model's status and its metadata."""
         return await self._server.health(self._timeout)
-
-    async def close(self) -> None:
-        """Closes its connections, unless it shares them."""
-        await self._endpoint.release()

@@ -16,7 +16,7 @@ from pointsman.base.errors import InvalidInput, InvalidReply, ModelInternal, Mod
 from pointsman.model.grpc_channel import Channel
 from pointsman.model.grpc_tensors import WireTensor, elements, packed, text_of, typed, unpacked
 from pointsman.model.protos import Message, messages, parsed
-from pointsman.model.remote import Health
+from pointsman.model.remote import UNDECLARED, Health
 
 __all__ = ["Predicted", "TensorFlowServingGrpc"]
 
@@ -197,7 +197,7 @@ class TensorFlowServingGrpc:
         except (ModelRefused, ModelInternal) as error:
             if version is None and "UNIMPLEMENTED" not in str(error):
                 raise
-            return Health(True, version)
+            return Health(True, version, note=UNDECLARED)
         if said.model_spec.HasField("version"):
             version = str(said.model_spec.version.value)
         signatures = parsed(

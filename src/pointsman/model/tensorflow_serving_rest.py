@@ -12,7 +12,7 @@ from typing import Any
 from pointsman.model.endpoint import Endpoint
 from pointsman.model.jsonrows import columns, instances, member, one_each
 from pointsman.model.mapping import Fed
-from pointsman.model.remote import Ask, Health
+from pointsman.model.remote import UNDECLARED, Ask, Health
 from pointsman.model.rest import body_of, json_of, post, quoted, readiness
 
 __all__ = ["TensorFlowServingRest"]
@@ -109,7 +109,7 @@ class TensorFlowServingRest:
         version = max(ready, key=lambda text: (len(text), text))
         why, said = await readiness(self._endpoint, f"{self._path}/metadata", timeout)
         if why or not isinstance(said, dict):
-            return Health(True, version)
+            return Health(True, version, note=UNDECLARED)
         spec = said.get("model_spec")
         if isinstance(spec, dict) and spec.get("version"):
             version = str(spec["version"])
@@ -126,7 +126,7 @@ class TensorFlowServingRest:
             one = signatures[wanted]
             return Health(True, version, _infos(one["inputs"]), _infos(one["outputs"]))
         except (KeyError, TypeError, ValueError, AttributeError):
-            return Health(True, version)
+            return Health(True, version, note=UNDECLARED)
 
 
 def _infos(infos: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -16,7 +16,7 @@ from pointsman.engine.finish import row_of
 from pointsman.engine.policy import Groups, Lane, Lanes, RoutePlan
 from pointsman.engine.project import Project, projector
 from pointsman.engine.support import headers_of, text_key, unpacked
-from pointsman.runner.host import Host
+from pointsman.runner.host import TRACE, Host
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.plans import asked
 from pointsman.runner.requests import Request, restorer
@@ -92,7 +92,7 @@ class Dispatcher(Host):
             try:
                 request = Request.read(value or b"")
                 self._open(decided, found, index, request, calls)
-                headers[index] = request.record.headers
+                headers[index] = _with_trace(request.record.headers, batch.headers[index])
             except EnvironmentFault:  # the request is right, and waits until it can be read
                 raise
             except Exception as error:  # whatever stands in the topic, the others go on
@@ -172,3 +172,9 @@ class Dispatcher(Host):
         place = f"{record.topic}-{record.partition}-{record.offset}"
         said = f"not a request of {self.policy.version}: {describe(error)}"
         decided.dead.append((index, DeadLetter(record, place, "undecodable", said, (), hides)))
+
+
+def _with_trace(own: Headers | None, request: Headers | None) -> Headers | None:
+    """An event's headers with the trace context that its request brings: that of the router's span."""
+    brought = [header for header in request or () if header[0] in TRACE]
+    return [*brought, *(header for header in own or () if header[0] not in TRACE)] if brought else own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pointsman.runner.logs import quiet
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
 from pointsman.runner.partitions import Partition
+from pointsman.runner.tracing import open_tracing
 from pointsman.spec.document import Document
 from pointsman.state.memory import Stores
 
@@ -87,11 +89,13 @@ def run_file(
     """
     clock = clock or SystemClock()
     host = Host.open(document, clock=clock)
+    host.tracing = open_tracing(document.pipeline, os.environ)
     try:
         host.follow_tables(quiet, everything=True)
         out = LinesOut(decisions or sys.stdout.buffer, dead_letters or sys.stderr.buffer, host.metrics)
         host.state = Stores(host.policy.stores)
-        flow = Flow(host, out, patience=_PATIENCE_SECONDS)
+        headers = None if host.tracing is None else host.tracing.around(None)
+        flow = Flow(host, out, patience=_PATIENCE_SECONDS, headers=headers)
         topic = document.source.topics[0]
         owned = {(topic, 0): Partition(topic, 0)}
         for batch in _batches(_chunks(events), topic, clock, most):
@@ -107,6 +111,8 @@ def run_file(
         host.count_requests()
     finally:
         host.close()
+        if host.tracing is not None:
+            host.tracing.close()
     return host.metrics
 
 

@@ -7,6 +7,7 @@ of their key, are remembered one by one until they are written or their partitio
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -74,17 +75,18 @@ class Sink(Protocol):
 class _Flight:
     """A batch of which some events wait.
 
+    What waits does not know its flight: a circle would be left to Python's collector, with all that it holds,
+    and one that finds a few seconds' worth of batches stops the whole process for 50 ms and more.
+
     Attributes:
         entries: What waits, by its place in the batch.
-        letters: Dead letters of what waits, by place.
     """
 
-    __slots__ = ("decided", "entries", "letters")
+    __slots__ = ("decided", "entries")
 
     def __init__(self, decided: Decided) -> None:
         self.decided = decided
         self.entries: dict[int, Waiting] = {}
-        self.letters: dict[int, DeadLetter] = {}
 
     def held(self, call: Call) -> list[Waiting]:
         """What waits of a call; nothing yet while its batch is being taken."""
@@ -125,6 +127,7 @@ class Flow:
         most: int = 2000,
         share: int = 5000,
         headers: HeadersFor | None = None,
+        gather: float = 0.0,
         keep: Callable[[Changes], None] = lambda _: None,
     ) -> None:
         """Args:
@@ -132,10 +135,13 @@ class Flow:
         most: Rows up to which calls that wait for a busy model are put together.
         share: Events that may wait for one model before those that have a fallback go there at once.
         headers: Makes the headers of decision records; None makes none.
+        gather: Seconds between two looks for answers while they come one after the other.
         keep: Writes what a batch has changed of state, before what it decided.
         """
         self._keep = keep
         self._make_headers = headers
+        self._gather = gather
+        self._coming = False
         self._engine = engine
         self._sink = sink
         self._patience = patience
@@ -173,9 +179,12 @@ class Flow:
         """Waits up to `seconds` for models that are late, and writes what became free."""
         if not self._lines:
             return
+        if self._coming and seconds:
+            time.sleep(self._gather)  # to be woken by each would cost more than the answer itself
         self._engine.serve(0.0 if self._landed else seconds)
         landed = self._landed[:]
         self._landed.clear()
+        self._coming = self._gather > 0.0 and bool(landed)
         free: list[Any] = []
         for ticket in landed:  # only those: thousands may be under way
             free += self._land(ticket)
@@ -289,16 +298,17 @@ class Flow:
             partition = owned[batch.topics[i], batch.partitions[i]]
             size = len(batch.values[i] or b"")
             entry = Waiting(
-                key, partition, batch.offsets[i], size=size, flight=flight, index=i, done=not waits
+                key, partition, batch.offsets[i], size=size, decided=decided, index=i, done=not waits
             )
             flight.entries[i] = entry
             self._order.add(entry)
             partition.wait(entry.offset, size)
             self.events += 1
             self.bytes += size
-        flight.letters = {i: letter for i, letter in decided.dead if i in flight.entries}
-        if flight.letters:
-            decided.dead[:] = [(i, letter) for i, letter in decided.dead if i not in flight.entries]
+        if decided.dead:
+            told = decided.dead[:]
+            decided.dead[:] = [(i, letter) for i, letter in told if i not in flight.entries]
+            _attach(flight, told)
         return ready
 
     def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
@@ -328,7 +338,7 @@ class Flow:
             decided, end = flight.decided, start + len(call.ready())
             decided.dead.clear()
             follow = self._engine.finish(decided, call, ticket, slice(start, end))
-            flight.letters.update(decided.dead)
+            _attach(flight, decided.dead)
             start = end
             line.events -= len(call.indices)
             passed = {i for stand_in in follow for i in stand_in.indices}
@@ -351,28 +361,35 @@ class Flow:
         if not free:
             return
         told = [entry for entry in free if _value(entry) is not None]
-        letters = [letter for e in free if (letter := e.flight.letters.get(e.index)) is not None]
+        letters = [entry.letter for entry in free if entry.letter is not None]
         if told:
             values = [_value(entry) for entry in told]
             make, headers = self._make_headers, None
             if make is not None:
                 headers = [
-                    make(value, e.flight.decided.batch.headers[e.index])
+                    make(value, e.decided.batch.headers[e.index])
                     for value, e in zip(values, told, strict=True)
                 ]
             refused = self._sink.write([entry.key for entry in told], values, headers)
-            letters += [told[n].flight.decided.unwritable(told[n].index) for n in refused]
+            letters += [told[n].decided.unwritable(told[n].index) for n in refused]
         if letters:
             self._sink.bury(letters)
         for entry in free:
             entry.partition.finish(entry.offset, entry.size)
             self.events -= 1
             self.bytes -= entry.size
-            _forget(entry.flight.decided, (entry.index,))
+            _forget(entry.decided, (entry.index,))
 
 
 def _value(entry: Waiting) -> Any:
-    return entry.flight.decided.values[entry.index]
+    return entry.decided.values[entry.index]
+
+
+def _attach(flight: _Flight, dead: Sequence[tuple[int, DeadLetter]]) -> None:
+    """Keeps the dead letters of what waits, until it is its turn."""
+    for i, letter in dead:
+        if (entry := flight.entries.get(i)) is not None:
+            entry.letter = letter
 
 
 def _forget(decided: Decided, places: Sequence[int]) -> None:

@@ -46,7 +46,7 @@ _TEXTS: dict[str, Callable[[_Record], str]] = {
 def headers_for(names: Sequence[str]) -> HeadersFor | None:
     """Makes the headers called `names`, each as `pointsman-<name>`; None where there are none to make.
 
-    `traceparent` keeps its name and is that of the event, where it came with one.
+    `traceparent` keeps its name and is that of the event, or of the router's span, where it came with one.
     """
     if not names:
         return None

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
 
 from pointsman.base.clock import Clock, SystemClock
-from pointsman.base.errors import Finding, InvalidInput, Misfit, ModelOverloaded, SpecError
+from pointsman.base.errors import Finding, InvalidInput, ModelOverloaded, SpecError
 from pointsman.base.records import Batch, Headers
 from pointsman.engine.build import build
 from pointsman.engine.decide import Call, Decided, decide, identify
 from pointsman.engine.finish import finish
 from pointsman.engine.policy import Policy
-from pointsman.model.condition import load_condition
 from pointsman.model.desk import Desk
 from pointsman.model.opening import open_models
 from pointsman.model.pool import Pool, Ticket
 from pointsman.model.ticket import RemoteTicket
+from pointsman.runner.conditions import open_conditions
 from pointsman.runner.fields import asked_models, field_functions, open_fields
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
@@ -32,10 +32,9 @@ from pointsman.state.base import State
 
 if TYPE_CHECKING:
     from pointsman.model.caller import Caller
+    from pointsman.model.remote import RemoteModel
 
 __all__ = ["Host"]
-
-T = TypeVar("T")
 
 TRACE = ("traceparent", "tracestate")
 
@@ -63,6 +62,7 @@ class Host:
         desk: Desk,
         clock: Clock,
         caller: Caller | None = None,
+        opened: Mapping[str, RemoteModel] = MappingProxyType({}),
     ) -> None:
         self.document = document
         self.policy = policy
@@ -71,6 +71,7 @@ class Host:
         self._desk = desk
         self._clock = clock
         self._caller = caller
+        self._opened = opened
         self._remote = frozenset(name for name, spec in document.models.items() if is_remote(spec))
         self._tables = tables
         self.overload = False
@@ -101,11 +102,7 @@ class Host:
         clock = clock or SystemClock()
         tables = Tables(document, clock)
         findings += tables.findings
-        conditions: dict[str, Any] = {}
-        for number, route in enumerate(document.routes):
-            if (python := route.python) is not None:
-                load = partial(load_condition, python, document.folder)
-                _gather(findings, document, ("routes", number, "when"), conditions, python, load)
+        conditions = open_conditions(document, findings)
         fields, spans, found = open_fields(document)
         findings += found
         if findings:
@@ -138,7 +135,7 @@ class Host:
 
             closing = [endpoint.close for endpoint in remotes.endpoints.values()]
             caller = Caller(remotes.opened, remotes.terms(), limits.in_flight, desk=desk, closing=closing)
-        return cls(document, policy, tables, pool, metrics or Metrics(), desk, clock, caller)
+        return cls(document, policy, tables, pool, metrics or Metrics(), desk, clock, caller, remotes.opened)
 
     @property
     def tables(self) -> Mapping[str, Mapping[str, Any]]:
@@ -263,7 +260,7 @@ class Host:
         """Takes what tables and guards of remote models have counted into the metrics; before a report."""
         self._tables.count(self.metrics)
         if self._caller is not None:
-            take_over(self._caller, self.metrics)
+            take_over(self._caller, self.metrics, self._opened)
 
     def refresh_tables(self, say: Say | None = None) -> None:
         """Reads tables again whose files changed; a batch sees each table wholly old or wholly new."""
@@ -314,19 +311,3 @@ def _done(model: str) -> Ticket:
     ticket = Ticket(model, ())
     ticket.done = True
     return ticket
-
-
-def _gather(
-    findings: list[Finding],
-    document: Document,
-    path: tuple[str | int, ...],
-    into: dict[str, T],
-    name: str,
-    load: Callable[[], T],
-) -> None:
-    """Keeps what `load` returns under `name`, or a finding at `path`."""
-    try:
-        into[name] = load()
-    except Misfit as misfit:
-        place = document.where((*path, *misfit.path))
-        findings.append(place.finding(misfit.code, f"{path[0]} '{path[1]}': {misfit}", misfit.hint))

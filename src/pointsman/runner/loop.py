@@ -53,6 +53,7 @@ class Pace:
             makes one by taking nothing more.
         patience: Seconds that a batch waits for its models before the next one is taken.
         slice: Seconds between two looks for new events while models are late.
+        gather: Seconds between two looks for answers while they come one after the other.
         in_flight: Most events under way.
         bytes: Most bytes of events under way.
         until_idle: End after so many seconds at the end of all partitions; None goes on.
@@ -63,6 +64,7 @@ class Pace:
     grace: float = 0.0
     patience: float = 0.01
     slice: float = 0.005
+    gather: float = 0.0
     in_flight: int = 10_000
     bytes: int = 268_435_456
     until_idle: float | None = None
@@ -127,6 +129,7 @@ class Worker:
             most=self._pace.batch,
             share=self._pace.in_flight // 2,
             headers=headers,
+            gather=self._pace.gather,
             keep=self._keep,
         )
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from pointsman.base.records import DeadLetter
 from pointsman.runner.partitions import Partition
 
 __all__ = ["Key", "KeyOrder", "Waiting"]
@@ -22,12 +23,13 @@ class Waiting:
         partition: The assignment it came with.
         offset: Its offset.
         size: Bytes of its value.
-        flight: The batch it belongs to.
+        decided: What was decided of its batch.
         index: Its place in that batch.
         done: Whether its effects are known.
+        letter: Its dead letter; None where there is none.
     """
 
-    __slots__ = ("done", "flight", "index", "key", "offset", "partition", "size")
+    __slots__ = ("decided", "done", "index", "key", "letter", "offset", "partition", "size")
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class Waiting:
         offset: int,
         *,
         size: int = 0,
-        flight: Any = None,
+        decided: Any = None,
         index: int = 0,
         done: bool = False,
     ) -> None:
@@ -44,9 +46,10 @@ class Waiting:
         self.partition = partition
         self.offset = offset
         self.size = size
-        self.flight = flight
+        self.decided = decided
         self.index = index
         self.done = done
+        self.letter: DeadLetter | None = None
 
 
 class KeyOrder:

@@ -68,7 +68,10 @@ class Router(Host):
             for index, head, kept, headers in zip(call.indices, call.heads, call.kept, came, strict=True)
         ]
         keys = [decided.keys[index] for index in call.indices]
-        traces = [[header for header in headers or () if header[0] in TRACE] for headers in came]
+        if self.tracing is not None:
+            traces = list(map(self.tracing.hand_over, values, came))
+        else:
+            traces = [[header for header in headers or () if header[0] in TRACE] for headers in came]
         refused = self.asks.ask(
             call.model,
             keys,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from pointsman.base.signals import BATCH_BOUNDS
 from pointsman.model.job import Numbers
@@ -29,8 +30,15 @@ class Counted(Protocol):
         """Events under way for `model`."""
 
 
-def take_over(caller: Counted, metrics: Metrics) -> None:
-    """Sets the metrics of each model to what its guard has counted; may be called again and again."""
+def take_over(caller: Counted, metrics: Metrics, opened: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Sets the metrics of each model to what its guard has counted; may be called again and again.
+
+    Args:
+        caller: Who has the guards.
+        metrics: What is set.
+        opened: The models by name: one that reads its replies by itself has counted those that came `late`,
+            and why others were `discarded`.
+    """
     for model in caller.names:
         found = caller.numbers(model)
         for how, attempts in found.attempts.items():
@@ -40,7 +48,7 @@ def take_over(caller: Counted, metrics: Metrics) -> None:
             "pointsman_model_splits_total": found.splits,
             "pointsman_model_not_asked_total": found.refused,
             "pointsman_model_expired_total": found.expired,
-            "pointsman_model_late_replies_total": found.late,
+            "pointsman_model_late_replies_total": found.late + getattr(opened.get(model), "late", 0),
             "pointsman_model_breaker_opened_total": found.opened,
             "pointsman_model_breaker_state": found.breaker,
             "pointsman_model_queued_requests": found.queued,
@@ -50,6 +58,8 @@ def take_over(caller: Counted, metrics: Metrics) -> None:
         for name, value in totals.items():
             metrics.set(name, value, model)
         metrics.fill("pointsman_model_batch_events", _cells(found.sizes), model)
+        for (topic, why), replies in getattr(opened.get(model), "discarded", {}).items():
+            metrics.set("pointsman_replies_discarded_total", replies, topic, why)
 
 
 def _cells(sizes: Mapping[int, int]) -> list[float]:

@@ -3,6 +3,9 @@
     event's traceparent ──► span "decide ROUTE" ──► span "attempt MODEL", … ──► the server's own spans
                                    └─ its context goes along with requests
 
+In a split deployment the router makes a span "route ROUTE" of each request that it writes. The request's
+`traceparent` names it, and the dispatcher's "decide ROUTE" lies in it.
+
 They are made from decision records as these are written, so that nothing is done for an event where nobody
 asked. A decision's span has an id that follows from the event's id: requests name it before it exists, and an
 event that is decided again gives the same span. Attempts are laid out one after the other by their
@@ -51,15 +54,19 @@ class _Result(msgspec.Struct):
     attempts: list[dict[str, Any]] = []
 
 
-class _Record(msgspec.Struct):
+class _Request(msgspec.Struct):
     id: str
     decided_at: int
     source: _Source
     decision: _Decision
+
+
+class _Record(_Request):
     result: _Result
 
 
 _read = msgspec.json.Decoder(_Record).decode
+_read_request = msgspec.json.Decoder(_Request).decode
 
 
 def asked_for(environment: Mapping[str, str]) -> bool:
@@ -69,8 +76,12 @@ def asked_for(environment: Mapping[str, str]) -> bool:
     return not off and any(environment.get(name) for name in _ASKS)
 
 
-def open_tracing(pipeline: str, environment: Mapping[str, str]) -> Tracing | None:
-    """Traces to where the environment says; None where it asks for none, or `pointsman[otel]` is missing."""
+def open_tracing(pipeline: str, environment: Mapping[str, str], *, hops: bool = False) -> Tracing | None:
+    """Traces to where the environment says; None where it asks for none, or `pointsman[otel]` is missing.
+
+    Args:
+        hops: Whether decisions come from a router, as requests.
+    """
     if not asked_for(environment):
         return None
     try:
@@ -78,16 +89,17 @@ def open_tracing(pipeline: str, environment: Mapping[str, str]) -> Tracing | Non
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         return None
-    return Tracing(pipeline, BatchSpanProcessor(OTLPSpanExporter()))
+    return Tracing(pipeline, BatchSpanProcessor(OTLPSpanExporter()), hops=hops)
 
 
 class Tracing:
     """Makes the spans of one worker; used by one thread."""
 
-    def __init__(self, pipeline: str, processor: Any) -> None:
+    def __init__(self, pipeline: str, processor: Any, *, hops: bool = False) -> None:
         """Args:
         pipeline: Its name; the service's, unless OTEL_SERVICE_NAME says otherwise.
         processor: A span processor of the SDK: where spans go.
+        hops: Whether decisions come from a router: they waited before the first attempt.
         """
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -113,6 +125,7 @@ class Tracing:
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("pointsman")
         self._pipeline = pipeline
+        self._hops = hops
 
     def context(self, came: Headers | None, ident: str, state: Mapping[str, str]) -> Mapping[str, str]:
         """The trace context of requests about an event: that of its decision's span.
@@ -140,45 +153,19 @@ class Tracing:
     def tell(self, value: bytes, came: Headers | None) -> None:
         """Makes the spans of one decision record, which is written now."""
         from opentelemetry import trace
-        from opentelemetry.trace import (
-            NonRecordingSpan,
-            SpanContext,
-            SpanKind,
-            Status,
-            StatusCode,
-            TraceFlags,
-        )
+        from opentelemetry.trace import SpanKind, Status, StatusCode
 
         record = _read(value)
-        source, decision, result = record.source, record.decision, record.result
-        self._ids.trace, self._ids.span = self._chosen(record.id)
-        context = None
-        if parent := _parent(came):
-            above = SpanContext(parent[0], parent[1], is_remote=True, trace_flags=TraceFlags(parent[2]))
-            context, self._ids.trace = trace.set_span_in_context(NonRecordingSpan(above)), None
-        begin = record.decided_at * 1_000_000
-        span = self._tracer.start_span(
-            f"decide {decision.route}",
-            context,
-            SpanKind.CONSUMER,
-            {
-                "messaging.system": "kafka",
-                "messaging.destination.name": source.topic,
-                "messaging.destination.partition.id": str(source.partition),
-                "messaging.kafka.offset": source.offset,
-                "pointsman.id": record.id,
-                "pointsman.route": decision.route,
-                "pointsman.model": decision.model,
-                "pointsman.policy": decision.policy,
-                "pointsman.status": result.status,
-                "pointsman.answered_by": result.model,
-            },
-            start_time=begin,
-        )
-        self._ids.trace = self._ids.span = None  # a sampler may have needed neither
-        inside, at = trace.set_span_in_context(span), begin
+        result = record.result
+        span = self._begin("decide", record, came, self._chosen(record.id))
+        span.set_attributes({"pointsman.status": result.status, "pointsman.answered_by": result.model})
         alone: dict[str, Any] = {"model": result.model, "status": "ok", "latency_ms": result.latency_ms}
-        for one in result.attempts or (alone,):
+        attempts = result.attempts or (alone,)
+        inside, at = trace.set_span_in_context(span), record.decided_at * 1_000_000
+        if self._hops:
+            took = sum(one.get("latency_ms", 0.0) for one in attempts)
+            at = max(at, time.time_ns() - int(took * 1e6))
+        for one in attempts:
             attempt = self._tracer.start_span(
                 f"attempt {one['model']}",
                 inside,
@@ -194,6 +181,47 @@ class Tracing:
         if result.status in ("failed", "expired"):
             span.set_status(Status(StatusCode.ERROR, result.status))
         span.end(max(at, time.time_ns()))
+
+    def hand_over(self, value: bytes, came: Headers | None) -> list[tuple[str, bytes | None]]:
+        """Makes the span of one request, which is written now; returns the headers that name it."""
+        request = _read_request(value)
+        trace, _ = self._chosen(request.id)
+        _, span = self._chosen(f"{request.id}\0request")
+        made = self._begin("route", request, came, (trace, span))
+        made.end(max(request.decided_at * 1_000_000, time.time_ns()))
+        found = made.get_span_context()
+        parent = f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
+        state = [header for header in came or () if header[0] == "tracestate"]
+        return [("traceparent", parent.encode()), *state]
+
+    def _begin(self, what: str, record: _Request, came: Headers | None, ids: tuple[int, int]) -> Any:
+        """Begins a span about an event: with these ids, in the trace that the event brings if it does."""
+        from opentelemetry import trace
+        from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+
+        source, decision, context = record.source, record.decision, None
+        self._ids.trace, self._ids.span = ids
+        if parent := _parent(came):
+            above = SpanContext(parent[0], parent[1], is_remote=True, trace_flags=TraceFlags(parent[2]))
+            context, self._ids.trace = trace.set_span_in_context(NonRecordingSpan(above)), None
+        span = self._tracer.start_span(
+            f"{what} {decision.route}",
+            context,
+            SpanKind.CONSUMER,
+            {
+                "messaging.system": "kafka",
+                "messaging.destination.name": source.topic,
+                "messaging.destination.partition.id": str(source.partition),
+                "messaging.kafka.offset": source.offset,
+                "pointsman.id": record.id,
+                "pointsman.route": decision.route,
+                "pointsman.model": decision.model,
+                "pointsman.policy": decision.policy,
+            },
+            start_time=record.decided_at * 1_000_000,
+        )
+        self._ids.trace = self._ids.span = None  # a sampler may have needed neither
+        return span
 
     def close(self) -> None:
         """Sends what is left, for a few seconds at most."""

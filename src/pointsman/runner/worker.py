@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 from pointsman.base.clock import SystemClock
 from pointsman.base.errors import PointsmanError
 from pointsman.bus.client import client_config
+from pointsman.runner import collector
 from pointsman.runner.changes import changelog
 from pointsman.runner.dispatcher import Dispatcher
 from pointsman.runner.exactly_once import ExactlyOnce
@@ -39,25 +39,16 @@ from pointsman.runner.writer import Writer
 from pointsman.spec import load
 from pointsman.spec.document import Document
 
-__all__ = ["PACES", "SharedQuota", "calm_collector", "serve", "transactional_id", "work"]
+__all__ = ["PACES", "SharedQuota", "serve", "transactional_id", "work"]
 
 PACES = {
-    "throughput": Pace(batch=1000, commit=1.0, patience=0.010),
+    "throughput": Pace(batch=1000, commit=1.0, patience=0.010, gather=0.002),
     "latency": Pace(batch=500, commit=0.5, grace=0.5, patience=0.003, slice=0.001),
 }
 """How a worker goes about it, by profile; the document's limits come on top."""
 
-_GC_YOUNG = 50_000
-"""Objects made between two collections: a batch makes thousands that live for milliseconds."""
-
 _TROUBLE_SECONDS = 5.0
 """Between two log lines about a broker that does not answer; the client reports it ten times a second."""
-
-
-def calm_collector() -> None:
-    """Makes Python look for unused cycles less often; for a process that does nothing but work."""
-    gc.freeze()
-    gc.set_threshold(_GC_YOUNG, 20, 100)
 
 
 def serve(
@@ -78,6 +69,7 @@ def serve(
         if renewed is None:
             return
         document = renewed
+        collector.sweep()
         ground = prepare(document, reach(document), settings.role, settings.models)
 
 
@@ -113,8 +105,7 @@ def _serve(
         ground.requests,
     )
     host = _host(document, settings.role, model, writer, metrics)
-    if settings.role != "route":  # whose records are requests; the decision is another worker's
-        host.tracing = open_tracing(document.pipeline, os.environ)
+    host.tracing = open_tracing(document.pipeline, os.environ, hops=bool(model))
     try:
         host.follow_tables(link.say, lambda: link.stopping)
         host.keep_tables_fresh(link.say)
@@ -130,11 +121,12 @@ def _serve(
             # Partitions of one number have one state, so one worker has them in every topic.
             consumer["partition.assignment.strategy"] = "range"
         headers = headers_for(document.write.headers)
-        if host.tracing is not None:
+        if host.tracing is not None and settings.role != "route":  # whose records are requests
             headers = host.tracing.around(headers)
         overload = None
         if (most := document.limits.max_lag) is not None:
             overload = Overload(most, host, link.say, metrics, decides=not model)
+        collector.settle(document.profile)
         worker = (ExactlyOnce if exactly_once else Worker)(
             host,
             writer,
@@ -316,7 +308,7 @@ def work(settings: Settings, number: int, pipe: Connection, quota: SharedQuota |
     code = 0
     try:
         document = load(settings.path, settings.overlays)
-        calm_collector()
+        collector.calm()
         ground = prepare(document, reach(document), settings.role, settings.models)
         serve(document, ground, settings, number, link, alone=False)
     except PointsmanError as error:

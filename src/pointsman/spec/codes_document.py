@@ -270,7 +270,8 @@ DOCUMENT: Final[dict[str, Code]] = {
     ),
     "W228": Code(
         "a key without effect",
-        "The key is about requests over a wire, and the model runs in this process.",
+        "The key is about requests over a wire, and the model runs in this process; or it is `batch`, and a "
+        "request of the protocol is one event.",
         "Remove it.",
         "models:\n  baseline: {python: 'baseline:predict', concurrency: 8}",
         "models:\n  baseline: {python: 'baseline:predict', timeout: 2s}",

@@ -72,6 +72,16 @@ NAMED: Final[dict[str, Code]] = {
         "enrich:\n  large: event.amunt > 10",
         "enrich:\n  large: event.amount > 10",
     ),
+    "W309": Code(
+        "a field that is hidden by a name",
+        "`key`, `topic`, `now`, `headers`, `event`, `metadata` and, in outputs, `reply` always mean one "
+        "thing. A field that is called so is not meant by its bare name.",
+        'Write `event["key"]` for the field. If the name itself is meant, leave it.',
+        "source: {topics: [transactions], fields: {key: string, amount: double}}\n"
+        "enrich:\n  ours: 'key == \"x\"'",
+        "source: {topics: [transactions], fields: {key: string, amount: double}}\n"
+        'enrich:\n  ours: \'event["key"] == "x"\'',
+    ),
     "E401": Code(
         "a model's file that cannot be loaded",
         "The file is not a model that runs here.",

@@ -158,61 +158,64 @@ def read_table(reader: Reader, name: str, node: Node) -> Any:
 
 def read_enrich(reader: Reader, field: str, node: Node) -> Enrich | None:
     """The enricher of a metadata field."""
-    if node.broken:
+    found = _read(reader, "enricher", node, "a CEL expression or a map that names an enricher")
+    if found is None:
         return None
-    before = len(reader.findings)
-    if node.shape == "map":
-        name = _named(reader, "enricher", node, {})
-        if name is None:
-            return None
-        config = reader.config(_config(enrichers, name), node, name)
-    elif node.shape == "scalar":
-        name = "expr"
-        config = _short(reader, enrichers.get(name), name, node)
-    else:
-        reader.wrong(node, "a CEL expression or a map that names an enricher")
-        return None
-    if config is BAD:
-        return None
-    try:
-        component: Any = enrichers.get(name)
-        made = component.from_config(config)
-    except Misfit as misfit:
-        if not _errors(reader, before):  # a key that is wrong was read as left out
-            _tell(reader, node, misfit)
-        return None
-    return Enrich(field, name, config, made.result, isinstance(made, Remembers))
-
-
-def _errors(reader: Reader, before: int) -> bool:
-    """Whether something was found wrong since there were `before` findings."""
-    return any(found.severity == "error" for found in reader.findings[before:])
+    return Enrich(field, found.name, found.config, found.made.result, isinstance(found.made, Remembers))
 
 
 def read_use(reader: Reader, route: str, node: Node) -> Use | None:
     """The strategy of a route."""
+    found = _read(reader, "strategy", node, "a model's name or a map that names a strategy", route)
+    return None if found is None else Use(found.name, found.config)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Found:
+    """A component that a document names.
+
+    Attributes:
+        made: What its config makes of it.
+    """
+
+    name: str
+    config: Any
+    made: Any
+
+
+def _read(reader: Reader, role: str, node: Node, expected: str, *more: Any) -> _Found | None:
+    """The component that a node names, or None where a finding says what is wrong.
+
+    Args:
+        reader: Takes the findings.
+        role: Which registry.
+        node: A map, or the value alone that the role's shorthand is written as.
+        expected: What the node may be, for people.
+        more: What the component is made with besides its config.
+    """
     if node.broken:
         return None
+    registry, before = REGISTRIES[role], len(reader.findings)
     if node.shape == "map":
-        name = _named(reader, "strategy", node, {})
+        name = _named(reader, role, node, {})
         if name is None:
             return None
-        config = reader.config(_config(strategies, name), node, name)
+        config = reader.config(_config(registry, name), node, name)
     elif node.shape == "scalar":
-        name = "fixed"
-        config = _short(reader, strategies.get(name), name, node)
+        name = SHORTHAND[role]
+        config = _short(reader, registry.get(name), name, node)
     else:
-        reader.wrong(node, "a model's name or a map that names a strategy")
+        reader.wrong(node, expected)
         return None
     if config is BAD:
         return None
     try:
-        component: Any = strategies.get(name)
-        component.from_config(config, route)
+        component: Any = registry.get(name)
+        return _Found(name, config, component.from_config(config, *more))
     except Misfit as misfit:
-        _tell(reader, node, misfit)
+        if not any(found.severity == "error" for found in reader.findings[before:]):
+            _tell(reader, node, misfit)  # else a key that is wrong was read as left out
         return None
-    return Use(name, config)
 
 
 def read_endpoint(reader: Reader, name: str, node: Node) -> EndpointSpec | None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pointsman.spec.records import dead_letter_schema, decision_schema, request_schema
+from pointsman.spec.records import dead_letter_schema, decision_schema, request_schema, result_schema
 from pointsman.spec.reference import errors_page, reference_page
 from pointsman.spec.schema import pipeline_schema
 
@@ -23,6 +23,7 @@ def derived() -> dict[str, str]:
         "pipeline": pipeline_schema(),
         "decision": decision_schema(),
         "request": request_schema(),
+        "result": result_schema(),
         "dead-letter": dead_letter_schema(),
     }
     files = {"docs/reference.md": reference_page(), "docs/errors.md": errors_page()}

@@ -7,7 +7,7 @@ from typing import Any
 from pointsman.base.reasons import DEAD_LETTER_REASONS, DECISION_REASONS, FAILURE_CLASSES, STATUSES
 from pointsman.spec.schema import DRAFT
 
-__all__ = ["dead_letter_schema", "decision_schema", "request_schema"]
+__all__ = ["dead_letter_schema", "decision_schema", "request_schema", "result_schema"]
 
 Schema = dict[str, Any]
 
@@ -63,6 +63,21 @@ _EVENT: Schema = {
 _METADATA: Schema = {"description": "What enrichers added.", "type": "object"}
 
 
+def _head(what: str) -> Schema:
+    """What decisions and requests begin with; `what` is which of them."""
+    return {
+        "v": {"const": 1, "description": f"The version of the {what}'s form."},
+        "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
+        "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
+        "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
+        "source": _map(
+            "Where the event was read.",
+            {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
+            ["topic", "partition", "offset", "key"],
+        ),
+    }
+
+
 def decision_schema() -> Schema:
     """The schema of a decision record, version 1."""
     return {
@@ -71,21 +86,32 @@ def decision_schema() -> Schema:
         **_map(
             "One event: what it was, which model was chosen and why, and what the model answered.",
             {
-                "v": {"const": 1, "description": "The version of the record's form."},
-                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
-                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
-                "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
-                "source": _map(
-                    "Where the event was read.",
-                    {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
-                    ["topic", "partition", "offset", "key"],
-                ),
+                **_head("record"),
                 "event": _EVENT,
                 "metadata": _METADATA,
                 "decision": _decision(),
                 "result": _result(),
             },
             ["v", "id", "time", "decided_at", "source", "event", "metadata", "decision", "result"],
+        ),
+    }
+
+
+def result_schema() -> Schema:
+    """The schema of a record of `write.results`, version 1."""
+    head, choice = _head("record"), _decision()["properties"]
+    named = ("route", "model", "policy")
+    return {
+        "$schema": DRAFT,
+        "title": "Pointsman result",
+        **_map(
+            "What came of one event, without the event. Its Kafka key is that of the decision.",
+            {
+                **{name: head[name] for name in ("v", "id", "time")},
+                "decision": _map("The choice.", {name: choice[name] for name in named}, [*named]),
+                "result": _result(),
+            },
+            ["v", "id", "time", "decision", "result"],
         ),
     }
 
@@ -99,15 +125,7 @@ def request_schema() -> Schema:
             "One event that was decided and waits for a model: what a worker needs to call it and to write "
             "the decision. Its Kafka key is that of the decision.",
             {
-                "v": {"const": 1, "description": "The version of the request's form."},
-                "id": {**_TEXT, "description": "The event's id, or topic-partition-offset."},
-                "time": {**_MS, "description": "When the event happened, in milliseconds since 1970."},
-                "decided_at": {**_MS, "description": "When it was decided, in milliseconds since 1970."},
-                "source": _map(
-                    "Where the event was read.",
-                    {**_SOURCE, "key": {**_BYTES, "description": "The source record's Kafka key."}},
-                    ["topic", "partition", "offset", "key"],
-                ),
+                **_head("request"),
                 "event": {
                     "description": "The whole event as it came, byte for byte; write.event and write.redact "
                     "hold for decisions and dead letters.",

@@ -9,7 +9,7 @@ from typing import Any
 from model.grpc import speakers
 from model.grpc.stand import standing
 from model.rest.subjects import AB, KINDS, ONE_ROW, ROWS, SCORES, Common, cel, opener
-from pointsman.model.mapping import TensorKeys
+from pointsman.model.feed import TensorKeys
 from pointsman.model.testing import Case, Subject
 
 __all__ = ["SUBJECTS"]

@@ -65,6 +65,25 @@ def classes(ticket: RemoteTicket, row: int = 0) -> list[str]:
     return [attempt.get("class", attempt["status"]) for attempt in ticket.attempts_of(row)]
 
 
+def test_an_error_does_not_hold_the_frames_it_came_from(bench: Bench) -> None:
+    """Of a whole request or of one row, it is kept as a value: no circle is left to Python's collector."""
+
+    def answer(rows: Sequence[Any]) -> Sequence[Any]:
+        try:
+            raise InvalidInput("this row")
+        except InvalidInput as error:
+            if len(rows) == 1:
+                raise ModelRefused("all of it") from error
+            return [error, *rows[1:]]
+
+    guard = bench.guard(Scripted(answer), terms(batch=BatchKeys(size=2, wait=0.0)))
+    tickets = [*bench.add(guard, ["a", "b"]), *bench.add(guard, ["c"])]
+    bench.pass_(0.1)
+    assert failures(tickets) == ["invalid_input", "b", "refused"]
+    for error in (tickets[0].replies[0], tickets[1].replies[0]):
+        assert error.__traceback__ is error.__context__ is error.__cause__ is None
+
+
 # Time
 
 

@@ -14,7 +14,7 @@ from pointsman.base.config import keys_of
 from pointsman.cel.program import Program, Scope, compile  # noqa: A004  # its only name
 from pointsman.model.base import models
 from pointsman.model.endpoint import Endpoint, EndpointKeys
-from pointsman.model.mapping import TensorKeys
+from pointsman.model.feed import TensorKeys
 from pointsman.model.remote import RemoteModel
 from pointsman.model.testing import Case, Subject
 

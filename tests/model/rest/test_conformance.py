@@ -27,5 +27,5 @@ def test_what_is_lacking_is_a_behaviour(name: str) -> None:
 
 
 def test_the_page_is_what_the_suite_says() -> None:
-    """docs/protocols.md is up to date; `make test-servers` writes it."""
+    """docs/protocols.md is up to date; `make generate` writes it."""
     assert PAGE.read_text("utf-8") == page()

@@ -14,8 +14,8 @@ from model.rest import speakers
 from model.rest.subjects import AB, Common, cel, opening
 from pointsman.base.errors import InvalidInput, InvalidReply, Misfit, ModelError, ModelOverloaded
 from pointsman.model.base import Costed
+from pointsman.model.feed import TensorKeys
 from pointsman.model.http import Chosen
-from pointsman.model.mapping import TensorKeys
 from pointsman.model.openai import Price
 from pointsman.model.remote import Ask
 from pointsman.model.rest import failure_of
@@ -185,7 +185,7 @@ def test_the_bound_of_a_reply_counts_what_it_unpacks_to() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
     """A date counts from the reply's own date, so that clocks need not agree."""
-    found = failure_of(503, headers)
+    found = failure_of(503, {name.lower(): value for name, value in headers.items()})
     assert isinstance(found, ModelOverloaded)
     assert found.retry_after == seconds
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.rest.subjects import cel
 from pointsman.base.errors import InvalidInput, InvalidReply, Misfit
-from pointsman.model.mapping import ANY, Feeds, TensorKeys, rows_along
+from pointsman.model.feed import ANY, DTYPES, TensorKeys
+from pointsman.model.mapping import Feeds
+from pointsman.model.rowwise import rows_along
+from pointsman.model.wire import wire
 
 A, B, I, S, T = (cel(f"event.{name}") for name in "abist")  # noqa: E741  # the fields' own names
 DYN = cel("event.other")
@@ -58,8 +64,8 @@ def test_a_tensor_without_batch_axis_takes_one_row() -> None:
 
 def test_side_by_side_keeps_the_order_that_is_written() -> None:
     """`of` says the order, whatever that of the inputs."""
-    fed = opened({"a": A, "b": B}, {"x": TensorKeys(of=["b", "a"], dtype="float32")}).build([(1.0, 2.0)])
-    assert fed.tensors[0].array.tolist() == [[2.0, 1.0]]
+    fed = opened({"a": A, "b": B}, {"x": TensorKeys(of=["b", "a"], dtype="float32")}).build([(1.0, 2.0)] * 2)
+    assert fed.tensors[0].array.tolist() == [[2.0, 1.0]] * 2
     assert fed.tensors[0].array.dtype == "float32"
 
 
@@ -160,3 +166,38 @@ def test_an_output_for_other_rows_is_an_invalid_reply() -> None:
         InvalidReply, match=r"model 'm': output 'y' is \[3\], expected 2 along its first axis"
     ):
         rows_along("m", "y", [1, 2, 3], (3,), 2)
+
+
+VALUES = st.one_of(
+    st.floats(),
+    st.integers(-(2**70), 2**70),
+    st.integers(-300, 300),
+    st.booleans(),
+    st.text(max_size=3),
+    st.none(),
+    st.lists(st.floats(width=16), min_size=1, max_size=2),
+)
+
+
+@given(
+    dtype=st.sampled_from([None, *DTYPES]),
+    shape=st.sampled_from([None, [], [1], [2], [1, 2]]),
+    axis=st.sampled_from([0, 0, 1, "none"]),
+    row=st.tuples(VALUES, VALUES),
+    finite=st.booleans(),
+)
+def test_a_row_alone_is_as_among_others(
+    dtype: str | None, shape: list[int] | None, axis: Any, row: tuple[Any, Any], finite: bool
+) -> None:
+    """A request of one row carries the same elements, of the same types, as numpy makes of it."""
+    with contextlib.suppress(Misfit):
+        keys = {"a": TensorKeys(dtype=dtype, shape=shape, axis=axis), "x": TensorKeys(of=["b", "a"])}
+        feeds = opened({"a": DYN, "b": DYN}, keys, finite=finite)
+        plain = Feeds("m", feeds.feeds, finite)
+        plain._singles = []
+        found, wanted = feeds.build([row]), plain.build([row])
+        assert {n: str(e) for n, e in found.bad.items()} == {n: str(e) for n, e in wanted.bad.items()}
+        assert [repr(wire(one)) for one in found.tensors] == [repr(wire(one)) for one in wanted.tensors]
+        assert [repr(one.array.tolist()) for one in found.tensors] == [
+            repr(one.array.tolist()) for one in wanted.tensors
+        ]
