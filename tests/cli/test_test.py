@@ -131,8 +131,8 @@ def test_time_and_tables_are_the_case_s(pointsman: Pointsman, mine: Path) -> Non
     assert done.code == 0, done.out
 
 
-def test_state_is_for_a_later_version(pointsman: Pointsman, mine: Path) -> None:
-    """`state` is known and refused clearly, with its line."""
+def test_state_is_that_of_windows(pointsman: Pointsman, mine: Path) -> None:
+    """`state` of a field that is no window is refused clearly, with its line."""
     (mine / "pipeline_test.yaml").write_text(
         "- name: s\n  event: {}\n  state: {spend: {U1: 2.0}}\n  want: {}\n"
     )
@@ -140,7 +140,7 @@ def test_state_is_for_a_later_version(pointsman: Pointsman, mine: Path) -> None:
 
     assert done.code == 1
     assert "pipeline_test.yaml:3:" in done.err
-    assert "not available in this version" in done.err
+    assert "'spend' is not a window" in done.err
 
 
 def test_a_pipeline_without_cases(pointsman: Pointsman, mine: Path) -> None:

@@ -167,7 +167,7 @@ def test_what_is_absent_and_what_errs(policy):
 
 
 def test_events_that_change_nothing(policy):
-    """A redriven event, and one dated too far ahead of its record, see what is remembered and change nothing."""
+    """A redriven event, and one dated too far ahead of its record, see what is known and change nothing."""
     made = policy(first=("counting", ["event.user"], ["event.amount"]))
     ahead = {**EVENT, "ts": EVENT["ts"] + 3_600_001}
     headers = [None, [("pointsman-id", b"t-1")], None, [("other", b"x")]]
@@ -215,18 +215,18 @@ def test_a_batched_field_is_asked_once(policy):
 
 
 def test_batched_fields_follow_one_another_and_fail_alone(policy):
-    """An exception in place of a value stands for its row; what is raised, for all; so does a wrong length."""
+    """An exception in place of a value stands for its row; a raised one, and a wrong length, for all."""
 
     def picky(rows):
         return [
             ValueError("no") if row["metadata"] == {} and row["event"]["amount"] == 3 else 1 for row in rows
         ]
 
-    def broken(rows):
+    def broken(_):
         raise RuntimeError("down")
 
     made = policy(
-        {"first": picky, "second": broken, "third": lambda rows: []},
+        {"first": picky, "second": broken, "third": lambda _: []},
         first=("asking", [], True),
         second=("asking", ["event.amount"], False),
         third=("asking", ["event.amount"], False),
