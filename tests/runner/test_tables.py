@@ -406,6 +406,7 @@ def test_a_run_reads_its_tables_first_and_writes_enriched_events(pipeline: Pipel
     topic = pipeline.kafka.create_topic(unique("c"), 2, COMPACTED)
     pipeline.kafka.produce(topic, [row(f"k{n}", {"tier": n % 3}) for n in range(20)])
     pipeline.document["tables"] = {"c": {"topic": topic, "scope": "global"}}
+    pipeline.document["delivery"] = "exactly_once"
     pipeline.document["enrich"] = {"tier": {"lookup": "c", "key": "k", "take": "tier"}}
     pipeline.document["write"] = {"enriched": f"{pipeline.name}.enriched", "redact": {"kind": "drop"}}
     pipeline.send(events(300))

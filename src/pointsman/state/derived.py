@@ -24,8 +24,11 @@ __all__ = ["DerivedTable"]
 _MARGIN_MS: Final = 5_000
 """Records are read from so long before the window: clocks differ."""
 
-_SWEPT: Final = 200
-"""Keys that are looked at for being idle, with every batch of records."""
+_TIDY_RECORDS: Final = 20_000
+"""After so many records what changed is written to the backing, from where keys used long ago are read."""
+
+_SWEPT: Final = 2000
+"""Keys that are then looked at for being idle."""
 
 Counted = tuple[int, str, tuple[Any, ...]]
 """The time of a record, its key, and what else the window is given of it."""
@@ -76,6 +79,7 @@ class DerivedTable:
         self._over = over
         self._stale_after = over if stale_after is None else stale_after
         self._last: dict[str, int] = {}
+        self._tidy_at = _TIDY_RECORDS
         self._values = values
         self._notes: list[str] = []
 
@@ -157,9 +161,11 @@ class DerivedTable:
             if self._last[name] >= stale:
                 break
             del self._last[name]
-        self._store.sweep(now_ms, _SWEPT)
-        self._backing.apply(self._store.drain())
-        self._see = self._recall()
+        if self.records >= self._tidy_at:
+            self._tidy_at = self.records + _TIDY_RECORDS
+            self._store.sweep(now_ms, _SWEPT)
+            self._backing.apply(self._store.drain())
+            self._see = self._recall()
         if len(self._last) > tables.MAX_ROWS:
             raise StateError(
                 f"the table '{self.name}' grows too large: {self.topic} has {len(self._last):,} keys within "
