@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -28,7 +29,8 @@ class Registry(Generic[T]):
         self.role = role
         self.room = room
         self._found: dict[str, type[T]] = {}
-        self._loaded = False
+        self._loaded = self._begun = False
+        self._loading = threading.RLock()
 
     def add(self, name: str):  # type: ignore[no-untyped-def]  # a decorator that returns what it got
         """Registers the decorated class under `name`."""
@@ -44,12 +46,16 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        package = importlib.import_module(self.room)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.room}.{module.name}")
-        for point in entry_points(group=f"pointsman.{self.role}"):
-            self._found.setdefault(point.name, point.load())
+        with self._loading:
+            if self._loaded or self._begun:  # another thread has loaded it, or a module of the room asks
+                return
+            self._begun = True
+            package = importlib.import_module(self.room)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.room}.{module.name}")
+            for point in entry_points(group=f"pointsman.{self.role}"):
+                self._found.setdefault(point.name, point.load())
+            self._loaded = True
 
     def get(self, name: str) -> type[T]:
         """The component called `name`; raises KeyError where there is none."""
