@@ -86,3 +86,25 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentFault, match="cannot keep state in"):
         Disk(tmp_path / "file" / "0")
+
+
+def test_a_full_disk_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    """Where nothing more fits, the run ends with the folder and what to do; the offset stays behind it."""
+
+    class Full:
+        def write(self, _: object) -> None:
+            raise Exception("IO error: No space left on device: While appending to file")
+
+        def close(self) -> None:
+            """Nothing to do."""
+
+    disk = Disk(tmp_path / "0")
+    disk.load([(joined("a", 0), b"x")])
+    disk.mark(3)
+    held, disk._db = disk._db, Full()
+    with pytest.raises(EnvironmentFault, match=r"no space is left .*nothing is lost"):
+        disk.apply([(joined("a", 0), b"y")])
+    held.close()
+    again = Disk(tmp_path / "0")
+    assert (again.offset, again.read("a")) == (3, [(0, b"x")])
+    again.close()

@@ -88,6 +88,12 @@ class _Flight:
         self.decided = decided
         self.entries: dict[int, Waiting] = {}
 
+    def attach(self, dead: Sequence[tuple[int, DeadLetter]]) -> None:
+        """Keeps the dead letters of what waits, until it is its turn."""
+        for i, letter in dead:
+            if (entry := self.entries.get(i)) is not None:
+                entry.letter = letter
+
     def held(self, call: Call) -> list[Waiting]:
         """What waits of a call; nothing yet while its batch is being taken."""
         return [self.entries[i] for i in call.indices if i in self.entries]
@@ -308,7 +314,7 @@ class Flow:
         if decided.dead:
             told = decided.dead[:]
             decided.dead[:] = [(i, letter) for i, letter in told if i not in flight.entries]
-            _attach(flight, told)
+            flight.attach(told)
         return ready
 
     def _write_at_once(self, decided: Decided, places: Sequence[int]) -> None:
@@ -338,7 +344,7 @@ class Flow:
             decided, end = flight.decided, start + len(call.ready())
             decided.dead.clear()
             follow = self._engine.finish(decided, call, ticket, slice(start, end))
-            _attach(flight, decided.dead)
+            flight.attach(decided.dead)
             start = end
             line.events -= len(call.indices)
             passed = {i for stand_in in follow for i in stand_in.indices}
@@ -383,13 +389,6 @@ class Flow:
 
 def _value(entry: Waiting) -> Any:
     return entry.decided.values[entry.index]
-
-
-def _attach(flight: _Flight, dead: Sequence[tuple[int, DeadLetter]]) -> None:
-    """Keeps the dead letters of what waits, until it is its turn."""
-    for i, letter in dead:
-        if (entry := flight.entries.get(i)) is not None:
-            entry.letter = letter
 
 
 def _forget(decided: Decided, places: Sequence[int]) -> None:

@@ -394,4 +394,6 @@ class Worker:
             self._state.count()
         self._count()
         ready = self._partitions.joined and not self._held()
+        if self._state is not None and self._state.restoring:
+            ready = False
         self._link.report(Report(self._metrics.snapshot(), ready, owned, self._idle()))

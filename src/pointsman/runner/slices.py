@@ -80,15 +80,17 @@ class _Slice:
 
     Attributes:
         places: Theirs in the batch.
+        letters: Dead letters of the batch, by place.
         left: How many are not answered.
         last: The offset of the last.
         size: Bytes of their values.
     """
 
-    __slots__ = ("changes", "flight", "last", "left", "partition", "places", "size")
+    __slots__ = ("changes", "decided", "last", "left", "letters", "partition", "places", "size")
 
     def __init__(self, flight: _Flight, partition: Partition) -> None:
-        self.flight = flight
+        self.decided = flight.decided
+        self.letters = flight.letters
         self.partition = partition
         self.places: list[int] = []
         self.left = 0
@@ -116,6 +118,10 @@ class _Flight:
         self.decided = decided
         self.slices: dict[int, _Slice] = {}
         self.letters: dict[int, DeadLetter] = {}
+
+    def attach(self, dead: Sequence[tuple[int, DeadLetter]]) -> None:
+        """Keeps dead letters until it is their slice's turn."""
+        self.letters.update(dead)
 
     def held(self, call: Call) -> list[_Load]:
         """How large the events of a call are."""
@@ -199,6 +205,7 @@ class Slices(Flow):
         """Makes slices of a batch; publishes those that wait for nothing."""
         decided, batch = flight.decided, flight.decided.batch
         unanswered = {i for call in late for i in call.indices}
+        flight.attach(decided.dead)
         pieces: dict[Place, _Slice] = {}
         for i, place in enumerate(zip(batch.topics, batch.partitions, strict=True)):
             piece = pieces.get(place)
@@ -208,7 +215,6 @@ class Slices(Flow):
             piece.size += len(batch.values[i] or b"")
             piece.left += i in unanswered
             flight.slices[i] = piece
-        flight.letters = dict(decided.dead)
         for place, changes in decided.changes.items():
             pieces[place].changes = [(place[1], name, found) for name, found in changes]
         free = []
@@ -250,14 +256,13 @@ class Slices(Flow):
     def _release(self, free: Sequence[Any]) -> None:
         """Publishes slices that waited, in their order."""
         for piece in free:
-            flight = piece.flight
-            letters = [flight.letters[i] for i in piece.places if i in flight.letters]
+            letters = [piece.letters[i] for i in piece.places if i in piece.letters]
             offsets = [(piece.partition, piece.last + 1)]
             piece.partition.waiting -= len(piece.places)
             piece.partition.waiting_bytes -= piece.size
             self._waiting -= len(piece.places)
             self._waiting_bytes -= piece.size
-            self._publish(flight.decided, piece.places, letters, piece.changes, offsets)
+            self._publish(piece.decided, piece.places, letters, piece.changes, offsets)
 
     def _publish(
         self,

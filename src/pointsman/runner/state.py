@@ -163,6 +163,11 @@ class StateKeeper:
                 )
         return ready
 
+    @property
+    def restoring(self) -> bool:
+        """Whether partitions wait for their state."""
+        return bool(self._restores)
+
     def give_up(self, places: Sequence[TopicPartition]) -> None:
         """Partitions went."""
         for place in places:
