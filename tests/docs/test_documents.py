@@ -64,9 +64,12 @@ def test_mistakes_are_told_as_the_page_says(
 
 @pytest.mark.parametrize("block", blocks("yaml cases"), ids=str)
 def test_cases_pass(block: Block, folder: Path) -> None:
-    """Test cases of a page pass."""
+    """Test cases of a page pass, against the payments pipeline with the page's first part over it."""
     (folder / "pipeline_test.yaml").write_text(block.text, "utf-8")
     command = [sys.executable, "-m", "pointsman.cli.main", "test", "pipeline.yaml"]
+    for part in [part for part in blocks("yaml fragment") if part.page == block.page][:1]:
+        (folder / "overlay.yaml").write_text(part.text, "utf-8")
+        command += ["--overlay", "overlay.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
