@@ -20,19 +20,20 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from pointsman.state.ddsketch import DDSketch, merged, quantile
 from pointsman.state.hyperloglog import Distinct, distinct, united
-from pointsman.state.window import NEVER, Window, ahead, has_value, late, name_of, number_of
-from pointsman.state.window_cells import HELPERS, Cell, Field, cells_of, formula
+from pointsman.state.window import Window, ahead, has_value, late, name_of, number_of
+from pointsman.state.window_cells import HELPERS, Cell, cells_of
+from pointsman.state.window_text import Writer
 
-__all__ = ["BEFORE", "Functions", "functions"]
+__all__ = ["VERSION", "Functions", "functions"]
 
-BEFORE = NEVER << 1
-"""The sub-bucket of an entry that has seen nothing."""
+VERSION: Final = 1
+"""The version of the records; every record says its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Functions:
         fold: `fold(e, k)` brings `p…` up to date for an event of sub-bucket k.
         at: `at(e, k)`: an entry whose current sub-bucket is k, none later than e's; for looking only.
         look: `look(e, when)`: the value, with nothing counted.
+        record: `record(e)`: what is stored of the current sub-bucket.
         cells: `cells(e)`: what the current sub-bucket holds, as stored; sketches are left out.
         numbers: `numbers(e)`: the numbers of the closed sub-buckets, in order.
         closed: `closed(e, j)`: the cells of the closed sub-bucket in place j.
@@ -60,6 +62,7 @@ class Functions:
     fold: Callable[[Any, int], None]
     at: Callable[[Any, int], Any]
     look: Callable[[Any, int], Any]
+    record: Callable[[Any], tuple[Any, ...]]
     cells: Callable[[Any], tuple[Any, ...]]
     numbers: Callable[[Any], list[int]]
     closed: Callable[[Any, int], tuple[Any, ...]]
@@ -74,7 +77,7 @@ class Functions:
 @cache
 def functions(window: Window) -> Functions:
     """The functions of a window; those of equal windows are the same."""
-    text = _Writer(window).text()
+    text = Writer(window).text()
     names: dict[str, Any] = {
         **HELPERS,
         "Entry": _entry(cells_of(window)),
@@ -87,6 +90,7 @@ def functions(window: Window) -> Functions:
         "Distinct": Distinct,
         "distinct": distinct,
         "united": united,
+        "VERSION": VERSION,
         "ahead": ahead,
         "has_value": has_value,
         "late": late,
@@ -106,311 +110,3 @@ def _entry(cells: Sequence[Cell]) -> type[Any]:
     names += [*(f"c{field}" for field in fields), *(f"p{field}" for field in fields)]
     names += [f"y{field}" for field in sketched]
     return msgspec.defstruct("Entry", [(name, Any) for name in names], gc=False)
-
-
-class _Writer:
-    """The text of a window's functions."""
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.cells = cells_of(window)
-        self.fields: list[Field] = [field for cell in self.cells for field in cell.fields]
-        self.plain = [field for cell in self.cells if not cell.sketch for field in cell.fields]
-        self.sketched = [field for cell in self.cells if cell.sketch for field in cell.fields]
-
-    def text(self) -> str:
-        """All functions."""
-        parts = [
-            self.new(), self.roll(), self.fold(), self.at(), self.look(), self.stored(), self.bind(),
-        ]  # fmt: skip
-        return "\n\n\n".join("\n".join(lines) for lines in parts) + "\n"
-
-    @property
-    def row(self) -> int:
-        """How many places of the array a closed sub-bucket takes."""
-        return 1 + len(self.plain)
-
-    def new(self) -> list[str]:
-        """An entry without events."""
-        empty = ", ".join([*(field.empty for field in self.fields), *self.nothing(), *self.none()])
-        return [
-            "def new(name):",
-            f"    return Entry(name, {BEFORE}, {NEVER}, False, None, 0, None, {empty})",
-            "",
-            "",
-            "def rows(e):",
-            "    if e.x is None:",
-            "        e.x = array('d')",
-            *(f"        e.y{field.name} = []" for field in self.sketched),
-            "    return e.x",
-        ]
-
-    def nothing(self) -> list[str]:
-        """What no closed sub-bucket gives, for each field."""
-        return [
-            "{}" if cell.kind == "quantile" else field.empty for cell in self.cells for field in cell.fields
-        ]
-
-    def none(self) -> list[str]:
-        """The lists of sketches before there are any."""
-        return ["None"] * len(self.sketched)
-
-    def append(self, k: str) -> list[str]:
-        """Lines that put the current sub-bucket behind the closed ones; `x` are their rows then."""
-        return [
-            "x = rows(e)",
-            f"x.extend(({k}, {''.join(f'e.c{field.name}, ' for field in self.plain)}))",
-            *(f"e.y{field.name}.append(e.c{field.name})" for field in self.sketched),
-        ]
-
-    def reset(self) -> list[str]:
-        """Lines that empty the current sub-bucket."""
-        return [f"e.c{field.name} = {field.empty}" for field in self.fields]
-
-    def roll(self) -> list[str]:
-        """Closes the current sub-bucket; forgets those that no event can see any more."""
-        window = self.window
-        return [
-            "def roll(e, k):",
-            f"    last = e.newest // {window.bucket}",
-            "    if last == e.k:",
-            *(f"        {line}" for line in self.append("last")),
-            "        if e.changed:",
-            "            if e.more is None:",
-            "                e.more = {last}",
-            "            else:",
-            "                e.more.add(last)",
-            f"        if x[0] <= last - {window.kept}:",
-            f"            cut = bisect_right(x[::{self.row}], last - {window.kept})",
-            f"            del x[:cut * {self.row}]",
-            *(f"            del e.y{field.name}[:cut]" for field in self.sketched),
-            "            e.low -= cut",
-            f"        if x[e.low * {self.row}] > k - {window.buckets}:  # none has left the window",
-            "            e.k = k",
-            *(f"            {line}" for cell in self.cells for line in cell.extend()),
-            *(f"            {line}" for line in self.reset()),
-            "            return",
-            *(f"        {line}" for line in self.reset()),
-            "    e.k = k",
-            "    fold(e, k)",
-        ]
-
-    def fold(self) -> list[str]:
-        """Brings together what the closed sub-buckets inside the window hold."""
-        places = {field.name: place for place, field in enumerate(self.plain, 1)}
-        lines = [
-            cell.fold(
-                [
-                    f"e.y{field.name}[low:high]" if cell.sketch else f"x[{places[field.name]}::{self.row}]"
-                    for field in cell.fields
-                ]
-            )
-            for cell in self.cells
-        ]
-        return [
-            "def fold(e, k):",
-            "    x = e.x",
-            f"    if not x or x[-{self.row}] <= k - {self.window.buckets}:",
-            *(
-                f"        e.p{field.name} = {empty}"
-                for field, empty in zip(self.fields, self.nothing(), strict=True)
-            ),
-            f"        e.low = len(x) // {self.row} if x else 0",
-            "        return",
-            f"    ks = x[::{self.row}]",
-            f"    e.low = low = bisect_right(ks, k - {self.window.buckets})",
-            "    high = len(ks) if ks[-1] < k else bisect_left(ks, k)",
-            *(["    if low or high < len(ks):"] if self.plain else []),
-            *([f"        x = x[low * {self.row}:high * {self.row}]"] if self.plain else []),
-            *(f"    {line}" for line in lines),
-        ]
-
-    def closed(self, place: str) -> list[str]:
-        """The texts of the fields of a closed sub-bucket, whose row begins at `place`."""
-        return [
-            f"int(x[{place} + {n}])" if field.type == "int" else f"x[{place} + {n}]"
-            for n, field in enumerate(self.plain, 1)
-        ]
-
-    def at(self) -> list[str]:
-        """An entry that stands at another sub-bucket, and puts a changed one back."""
-        closed = dict(zip([field.name for field in self.plain], self.closed("o"), strict=True))
-        closed |= {field.name: f"e.y{field.name}[j]" for field in self.sketched}
-        there = ", ".join(closed[field.name] for field in self.fields)
-        empty = ", ".join(field.empty for field in self.fields)
-        rest = ", ".join([*self.nothing(), *(f"e.y{field.name}" for field in self.sketched)])
-        row = "".join(f"t.c{field.name}, " for field in self.plain)
-        return [
-            "def at(e, k):",
-            "    if k == e.k:",
-            "        return e",
-            "    x = e.x",
-            f"    ks = x[::{self.row}] if x else ()",
-            "    j = bisect_left(ks, k)",
-            "    if j < len(ks) and ks[j] == k:",
-            f"        o = j * {self.row}",
-            f"        t = Entry(e.name, k, e.newest, False, None, 0, x, {there}, {rest})",
-            "    else:",
-            f"        t = Entry(e.name, k, e.newest, False, None, 0, x, {empty}, {rest})",
-            "    fold(t, k)",
-            "    return t",
-            "",
-            "",
-            "def put(e, t):",
-            "    k, x = t.k, rows(e)",
-            f"    ks = x[::{self.row}]",
-            "    j = bisect_left(ks, k)",
-            "    there = j < len(ks) and ks[j] == k",
-            f"    x[j * {self.row}:(j + there) * {self.row}] = array('d', (k, {row}))",
-            *(f"    e.y{field.name}[j:j + there] = [t.c{field.name}]" for field in self.sketched),
-            "    fold(e, e.k)",
-            "    if e.more is None:",
-            "        e.more = {k}",
-            "    else:",
-            "        e.more.add(k)",
-        ]
-
-    def look(self) -> list[str]:
-        """The value without counting."""
-        return ["def look(e, when):", *self.before(), f"    return {self.value()}"]
-
-    def stored(self) -> list[str]:
-        """Between entries and what is stored."""
-        plain = "".join(f"e.c{field.name}, " for field in self.plain)
-        sketches = "".join(f"e.c{field.name}, " for field in self.sketched)
-        old_sketches = "".join(f"e.y{field.name}[j], " for field in self.sketched)
-        return [
-            f"def cells(e):\n    return ({plain})\n\n",
-            "def numbers(e):",
-            f"    return [int(k) for k in e.x[::{self.row}]] if e.x else []",
-            "\n",
-            "def closed(e, j):",
-            f"    x, o = e.x, j * {self.row}",
-            f"    return ({''.join(text + ', ' for text in self.closed('o'))})",
-            "\n",
-            f"def sketches(e):\n    return ({sketches})\n\n",
-            f"def old_sketches(e, j):\n    return ({old_sketches})\n\n",
-            "def current(e, k, cells, sketches):",
-            *([f"    {plain}= cells"] if plain else []),
-            *([f"    {sketches}= sketches"] if sketches else []),
-            "    e.k = k",
-            "    fold(e, k)",
-            "\n",
-            "def close(e, k, cells, sketches):",
-            *([f"    {plain}= cells"] if plain else []),
-            *([f"    {sketches}= sketches"] if sketches else []),
-            *(f"    {line}" for line in self.append("k")),
-            *(f"    {line}" for line in self.reset()),
-        ]
-
-    def before(self) -> list[str]:
-        """Lines for what is known before an event is counted."""
-        return [
-            f"    b{cell.number} = e.p{cell.number} if e.p{cell.number} > e.c{cell.number} "
-            f"else e.c{cell.number}"
-            for cell in self.cells
-            if cell.kind == "newest"
-        ]
-
-    def value(self) -> str:
-        """The text of the field's value."""
-        aggregates = self.window.aggregates
-        texts = [formula(one, self.cells, self.window.over) for one in aggregates]
-        if aggregates[0].name is None:
-            return texts[0]
-        pairs = ", ".join(f"{one.name!r}: {text}" for one, text in zip(aggregates, texts, strict=True))
-        sure = all("MISSING" not in text and "deviation" not in text for text in texts)
-        return f"{{{pairs}}}" if sure else f"there({{{pairs}}})"
-
-    def counting(self) -> list[str]:
-        """Lines that count an event in the current sub-bucket of `e` and return the value."""
-        lines = self.before()
-        if not self.window.include:
-            lines.append(f"    value = {self.value()}")
-        lines += [f"    {line}" for cell in self.cells for line in cell.add()]
-        return [*lines, "    return " + (self.value() if self.window.include else "value")]
-
-    def checks(self) -> list[str]:
-        """Lines that settle of each value whether it is there, and whether it is a number."""
-        kinds = {(cell.kind, cell.value) for cell in self.cells}
-        lines = []
-        for v in range(self.window.values):
-            if any((kind, v) in kinds for kind in ("has", "newest", "distinct")):
-                lines.append(
-                    f"    h{v} = v{v}.__class__ is str or v{v}.__class__ is float or has_value(v{v})"
-                )
-            if any((kind, v) in kinds for kind in _NUMERIC):
-                good = f"v{v}.__class__ is float and v{v} - v{v} == 0.0"
-                lines.append(f"    w{v} = v{v} if {good} else number_of(v{v})")
-        return lines
-
-    def bind(self) -> list[str]:
-        """The function from an event to the value."""
-        window = self.window
-        values = "".join(f", v{v}" for v in range(window.values))
-        where = ", where" if window.where else ""
-        uncounted = "counts != 1 or where is not True" if window.where else "counts != 1"
-        indented = [f"    {line}" for line in [*self.checks(), *self.counting()]]
-        return [
-            "def there(found):",
-            "    return {name: value for name, value in found.items() if value is not MISSING}",
-            "",
-            "",
-            f"def count(e, when{values}):",
-            *self.checks(),
-            *self.counting(),
-            "",
-            "",
-            "def bind(store):",
-            "    find, changed = store.find, store.changed",
-            "    known, touched = store.live.get, changed.append",
-            "",
-            "    def peek(e, when, counts):",
-            "        if counts < 0:",
-            "            raise ahead()",
-            f"        if when <= e.newest - {window.over}:",
-            f"            raise late(when, e.newest, {window.over})",
-            f"        k = when // {window.bucket}",
-            "        if k > e.k:",
-            "            roll(e, k)",
-            "        return look(at(e, k), when)",
-            "",
-            f"    def older(e, when, k{values}):",
-            f"        if when <= e.newest - {window.over}:",
-            f"            raise late(when, e.newest, {window.over})",
-            "        t = at(e, k)",
-            f"        value = count(t, when{values})",
-            "        put(e, t)",
-            "        if when > e.newest:",
-            "            e.newest = when",
-            "        if not e.changed:",
-            "            e.changed = True",
-            "            touched(e)",
-            "        return value",
-            "",
-            f"    def see(when, counts, key{where}{values}):",
-            "        if key.__class__ is not str:",
-            "            key = name_of(key)",
-            "        e = known(key)",
-            "        if e is None:",
-            "            e = find(key)",
-            f"        if {uncounted}:",
-            "            return peek(e, when, counts)",
-            f"        k = when // {window.bucket}",
-            "        if k != e.k:",
-            "            if k < e.k:",
-            f"                return older(e, when, k{values})",
-            "            roll(e, k)",
-            "            e.newest = when",
-            "        elif when > e.newest:",
-            "            e.newest = when",
-            "        if not e.changed:",
-            "            e.changed = True",
-            "            touched(e)",
-            *indented,
-            "",
-            "    return see",
-        ]
-
-
-_NUMERIC = ("numbers", "sum", "min", "max", "moments", "last", "quantile")

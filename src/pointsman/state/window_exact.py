@@ -28,7 +28,8 @@ from pointsman.state.window import (
     number_of,
 )
 from pointsman.state.window_cells import total
-from pointsman.state.window_store import LIVE, VERSION
+from pointsman.state.window_code import VERSION
+from pointsman.state.window_store import LIVE
 
 __all__ = ["ExactStore"]
 

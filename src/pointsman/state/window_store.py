@@ -13,12 +13,9 @@ from pointsman.state.ddsketch import DDSketch
 from pointsman.state.hyperloglog import Distinct
 from pointsman.state.window import NEVER, Window
 from pointsman.state.window_cells import cells_of
-from pointsman.state.window_code import functions
+from pointsman.state.window_code import VERSION, functions
 
-__all__ = ["VERSION", "WindowStore"]
-
-VERSION: Final = 1
-"""The version of the records; every record says its own."""
+__all__ = ["WindowStore"]
 
 LIVE: Final = 100_000
 """So many entries, used since the last so many, are kept as objects; and so many of those before."""
@@ -73,17 +70,17 @@ class WindowStore:
 
     def drain(self) -> list[Change]:
         """What changed since the last drain; it is staged in the backing, too."""
-        window, slots, cells = self.window, self._slots, self.functions.cells
+        window, slots, record = self.window, self._slots, self.functions.record
         bucket, ring, parts = window.bucket, window.ring, window.parts
         swept, made = len(self._swept), self._swept
         for entry in self.changed:
             entry.changed = False
             if entry.more is not None:
                 self._more(entry, made)
-            k, newest = entry.k, entry.newest
-            if newest // bucket == k:
+            k = entry.k
+            if entry.newest // bucket == k:
                 slot = k % ring * parts
-                made.append((entry.name + slots[slot], _encode((VERSION, k, newest, *cells(entry)))))
+                made.append((entry.name + slots[slot], _encode(record(entry))))
                 if parts > 1:
                     self._sketches(entry, k, self.functions.sketches(entry), made)
         self.changed.clear()
