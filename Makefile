@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers lint chaos conformance bench example generate wheel clean
+.PHONY: help setup demo test test-servers lint chaos conformance bench example generate wheel
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/lint-imports
 
 chaos: $(STAMP) ## kills, zombies, broken brokers, full disks (SCHEDULES=10 SEED=1)
-	@PYTHONPATH=tests $(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10) --seed $(or $(SEED),1)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10) --seed $(or $(SEED),1) $(if $(PAGE),--page $(PAGE))
 
 conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 	@$(BIN)/python -m pointsman.cel.conformance $(CASES)
@@ -53,6 +53,3 @@ generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables 
 
 wheel: $(STAMP) ## build the wheel into dist/
 	@$(BIN)/python -m build --wheel
-
-clean: ## remove what was built
-	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from chaos.judge import Verdict
+from chaos.page import page
 from chaos.play import Play
 from pointsman.bus.local import LocalBroker
 
@@ -42,6 +43,8 @@ def main() -> int:
     print(f"{good} of {len(verdicts)} schedules as wanted; {total.events:,} events, "
           f"{time.monotonic() - began:.0f} s; wrong {total.wrong}")  # fmt: skip
     print(f"lost {total.lost}, duplicated {total.duplicated}, state differences {total.state_differences}")
+    if options.page:
+        options.page.write_text(page(plays, verdicts), "utf-8")
     return 0 if good == len(verdicts) else 1
 
 

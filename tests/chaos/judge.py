@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from chaos.oracle import Oracle, Record, Wanted
+from chaos.reading import read
+from chaos.remembered import differences, same
 
-__all__ = ["Verdict", "committed", "judge", "read"]
+__all__ = ["Verdict", "committed", "judge"]
 
 Place = tuple[int, int]
 """Partition and offset of a source record."""
@@ -45,26 +47,14 @@ class Verdict:
             self.examples.append(text)
 
 
-def read(bootstrap: str, topic: str) -> list[Message]:
-    """All that a read-committed reader sees of a topic."""
-    config = {"bootstrap.servers": bootstrap, "group.id": "judge", "isolation.level": "read_committed"}
-    consumer = Consumer({**config, "enable.partition.eof": True, "enable.auto.commit": False})
-    known = consumer.list_topics(topic, timeout=15).topics[topic]
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
-    found, ends = [], set()
-    while len(ends) < len(known.partitions):
-        for message in consumer.consume(10_000, 1.0):
-            if message.error() is None:
-                found.append(message)
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                ends.add(message.partition())
-    consumer.close()
-    return found
-
-
 def committed(bootstrap: str, group: str, topic: str) -> int:
     """How many events of the source the group has left."""
-    config = {"bootstrap.servers": bootstrap, "group.id": group, "isolation.level": "read_committed"}
+    config = {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "log_level": 0,
+    }
     consumer = Consumer(config)
     numbers = consumer.list_topics(topic, timeout=15).topics[topic].partitions
     places = consumer.committed([TopicPartition(topic, n) for n in numbers], timeout=15)
@@ -76,10 +66,11 @@ def committed(bootstrap: str, group: str, topic: str) -> int:
     return left
 
 
-def judge(bootstrap: str, name: str, limits: Mapping[str, int], *, exactly: bool) -> Verdict:
-    """What became of every event of the topic `name`.
+def judge(bootstrap: str, name: str, document: Path, limits: Mapping[str, int], *, exactly: bool) -> Verdict:
+    """What became of every event of the topic `name`, and what is remembered.
 
     Args:
+        document: The pipeline as it was last.
         limits: The limit of each policy version that was in force, by the hash in the records.
         exactly: Whether repeats are faults.
     """
@@ -88,7 +79,8 @@ def judge(bootstrap: str, name: str, limits: Mapping[str, int], *, exactly: bool
         Record(m.partition(), m.offset(), m.timestamp()[1], m.value())
         for m in sorted(read(bootstrap, name), key=lambda m: (m.partition(), m.offset()))
     ]
-    wanted = Oracle().judge(source, name)
+    oracle = Oracle()
+    wanted = oracle.judge(source, name)
     verdict.events = len(wanted)
     decisions: dict[Place, list[dict[str, Any]]] = {}
     for message in read(bootstrap, f"{name}.decisions"):
@@ -107,6 +99,9 @@ def judge(bootstrap: str, name: str, limits: Mapping[str, int], *, exactly: bool
         found = decisions.get(place, [])
         _decisions(verdict, place, one, found, limits, exactly=exactly)
         _letters(verdict, place, one, found, letters, reasons, exactly=exactly)
+    for difference in differences(bootstrap, document, oracle) if exactly else ():
+        verdict.state_differences += 1
+        verdict.note(difference)
     for place in decisions.keys() - wanted.keys():
         verdict.wrong += 1
         verdict.note(f"a decision of no event: {place}")
@@ -154,7 +149,7 @@ def _problem(one: Wanted, record: Mapping[str, Any], limits: Mapping[str, int], 
         return f"another event: {record['id']}"
     if not stateful:
         return ""
-    if not _same(record["metadata"], one.metadata):
+    if not same(record["metadata"], one.metadata):
         return f"metadata {record['metadata']}, wanted {one.metadata}"
     decision = record["decision"]
     limit = limits.get(decision["policy"])
@@ -166,15 +161,3 @@ def _problem(one: Wanted, record: Mapping[str, Any], limits: Mapping[str, int], 
     if record["result"]["status"] != status:
         return f"status {record['result']['status']}, wanted {status}"
     return ""
-
-
-def _same(got: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict):
-        return (
-            isinstance(got, dict)
-            and got.keys() == wanted.keys()
-            and all(_same(got[name], value) for name, value in wanted.items())
-        )
-    if isinstance(wanted, float):
-        return isinstance(got, (int, float)) and math.isclose(got, wanted, rel_tol=1e-9, abs_tol=1e-9)
-    return bool(got == wanted)

@@ -48,9 +48,14 @@ class Play:
         """The pipeline's name."""
         return f"chaos-{self.seed}"
 
+    @property
+    def plan(self) -> list[Fault]:
+        """The faults in their order."""
+        return schedule(self.seed, faults=self.faults, broker=self.restartable, on_disk=self.on_disk)
+
     def run(self, say: Callable[[str], None]) -> Verdict:
         """Plays it to its end."""
-        plan = schedule(self.seed, faults=self.faults, broker=self.restartable, on_disk=self.on_disk)
+        plan = self.plan
         say(f"schedule {self.seed} ({self.delivery}{', RocksDB' if self.on_disk else ''}): "
             + ", ".join(map(str, plan)))  # fmt: skip
         self.folder.mkdir(parents=True)
@@ -72,7 +77,9 @@ class Play:
             sender.join(60)
             self._wait(crew)
             crew.drain_all()
-            verdict = judge(self.broker.bootstrap, self.name, limits, exactly=self.delivery == "exactly_once")
+            exactly = self.delivery == "exactly_once"
+            document = self.folder / "pipeline.yaml"
+            verdict = judge(self.broker.bootstrap, self.name, document, limits, exactly=exactly)
         finally:
             crew.end()
         for strange in crew.strange:
@@ -94,7 +101,9 @@ class Play:
     def _send(self) -> None:
         """Events over some ten seconds, whatever happens to the broker."""
         config = {"bootstrap.servers": self.broker.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5}
-        producer = Producer({**config, "enable.idempotence": True, "message.timeout.ms": 120_000})
+        producer = Producer(
+            {**config, "enable.idempotence": True, "message.timeout.ms": 120_000, "log_level": 0}
+        )
         for number, sent in enumerate(events(self.seed, self.count)):
             producer.produce(self.name, sent.value or None, sent.key, timestamp=sent.timestamp)
             if number % 20 == 0:
