@@ -142,7 +142,6 @@ def test_where_finds_keys_and_defaults(tmp_path: Path) -> None:
         ("pipeline: small", "pipeline: small\noverrides: {}", [("E206", 2, 1)]),
         ("name: large, when", "name: large, columns: {}, when", [("E206", 10, 19)]),
         ("use: other", "use: {canary: {stable: other}}", [("E206", 10, 46)]),
-        ("topics: [events]", "topics: [events]\n  format: avro", [("E206", 4, 11)]),
         ("use: other", "use: {fixed: other}", [("E201", 10, 46)]),
         ("use: other", "use: {split: {other: 50%, basline: 50%}}", [("E203", 10, 66)]),
         ("use: other", "use: [other]", [("E204", 10, 45)]),

@@ -108,6 +108,7 @@ class QualityKeys:
     )
 
 
+@enrichers.add("quality")
 class Quality:
     """Adds `score`, `reasons` and a member in [0, 1] for each indicator that is asked for.
 
@@ -371,6 +372,3 @@ def _pattern(program: Program, text: str) -> Any:
         said = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
         hint, path = "RE2 has no look-around and no back-references", ("quality", "patterns", program.text)
         raise Misfit("E205", f"{text!r} is no regular expression: {said}", hint, path) from None
-
-
-enrichers.add("quality")(Quality)

@@ -160,8 +160,8 @@ NAMED: Final[dict[str, Code]] = {
     ),
     "E432": Code(
         "a Schema Registry that is missing, or not asked",
-        "`source.format` is `avro`, `protobuf` or `json_schema`, and there is no `source.registry`; or there is "
-        "one, and the format is another.",
+        "`source.format` is `avro`, `protobuf` or `json_schema`, and there is no `source.registry`; or there "
+        "is one, and the format is another.",
         "Name the registry for these three formats, and for no others.",
         "source: {topics: [t], format: avro}",
         'source: {topics: [t], format: avro, registry: {url: "http://localhost:8081"}}',
