@@ -198,9 +198,7 @@ METRICS: Final = _metrics(
         "seconds",
         "How long a transaction was open, from its first record until it was committed.",
     ),
-    Metric(
-        "pointsman_state_records_total", "counter", "records", "Changes of state handed to changelogs."
-    ),
+    Metric("pointsman_state_records_total", "counter", "records", "Changes of state handed to changelogs."),
     Metric("pointsman_state_bytes_total", "counter", "bytes", "Bytes of those changes."),
     Metric(
         "pointsman_state_entries",
@@ -222,7 +220,10 @@ METRICS: Final = _metrics(
         "How long partitions that came waited for their state.",
     ),
     Metric(
-        "pointsman_restoring_records", "gauge", "records", "Records that are still to be read from changelogs."
+        "pointsman_restoring_records",
+        "gauge",
+        "records",
+        "Records that are still to be read from changelogs.",
     ),
     Metric("pointsman_restoring_partitions", "gauge", "partitions", "Partitions that wait for their state."),
     Metric(
