@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from prometheus_client.parser import text_string_to_metric_families
 
 from pointsman.bus.local import LocalBroker
+from pointsman.bus.topics import Topics
 
-__all__ = ["Stage", "stage"]
+__all__ = ["Run", "Stage", "stage"]
+
+
+class Run:
+    """A `pointsman run` that goes on beside the example."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self._process = process
+        self._port = port
+
+    def metric(self, name: str, **labels: str) -> float:
+        """What a metric says now; 0 where the run does not say anything yet."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as page:
+                families = text_string_to_metric_families(page.read().decode())
+        except OSError:
+            return 0.0
+        samples = [sample for family in families for sample in family.samples]
+        return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())
+
+    def wait(self, what: str, there: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Returns once `there` says so; ends the example where it does not, or where the run has ended."""
+        end = time.monotonic() + seconds
+        while not there():
+            if self._process.poll() is not None:
+                raise SystemExit(f"the pipeline has ended while waiting for {what}")
+            if time.monotonic() > end:
+                raise SystemExit(f"after {seconds:.0f} s still waiting for {what}")
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        """Ends it as a machine that breaks does."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        """Lets it finish what it took."""
+        self._process.send_signal(signal.SIGTERM)
+        if code := self._process.wait(60):
+            raise SystemExit(f"the run ended with exit code {code}")
 
 
 class Stage:
@@ -30,13 +85,42 @@ class Stage:
 
     def pointsman(self, *arguments: str) -> None:
         """Runs one command of the product, shown as a person would type it; a failure ends the example."""
+        with self._begin(*arguments) as process:
+            code = process.wait()
+        if code:
+            raise SystemExit(f"the command ended with exit code {code}")
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[Run]:
+        """`pointsman run` beside the example; it is gone at the end."""
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        with self._begin("run", *arguments, "--metrics-port", str(port)) as process:
+            try:
+                yield Run(process, port)
+            finally:
+                process.kill()
+
+    def _begin(self, *arguments: str) -> subprocess.Popen[bytes]:
         print(f"$ pointsman {' '.join(arguments)}", flush=True)
         command = [sys.executable, "-m", "pointsman.cli.main", *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env={**os.environ, "KAFKA_BOOTSTRAP": self.bootstrap}, check=False
+        return subprocess.Popen(
+            command, cwd=self.folder, env={**os.environ, "KAFKA_BOOTSTRAP": self.bootstrap}
         )
-        if done.returncode:
-            raise SystemExit(f"the command ended with exit code {done.returncode}")
+
+    def put(self, topic: str, rows: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Writes records by their keys; None deletes."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        for key, row in rows.items():
+            producer.produce(topic, None if row is None else json.dumps(row), key)
+        if producer.flush(30):
+            raise SystemExit(f"Kafka did not take all records of {topic}")
+
+    def behind(self, group: str, topic: str) -> int:
+        """How many records of a topic a pipeline has not decided and committed yet."""
+        cluster = Topics({"bootstrap.servers": self.bootstrap})
+        return sum(row.lag for row in cluster.lag(group, [topic]))
 
     def read(self, topic: str) -> Iterator[Message]:
         """Every record of a topic, up to where each partition ends when it is reached."""
