@@ -28,6 +28,7 @@ __all__ = [
     "write_asking",
     "write_fields",
     "write_memory",
+    "write_recall",
     "write_watch",
 ]
 
@@ -97,12 +98,10 @@ def remembers(parts: Parts) -> bool:
 def write_memory(parts: Parts) -> None:
     """What stores the event's partition has, and whether the event changes them."""
     write = parts.code.write
-    remembering = [f"enrich{n}" for n in _remembering(parts)] + ["repeats"][: parts.dedupe is not None]
+    remembering = _stores(parts)
     if not remembering:
         return
-    with write.block("if partition != here or topic is not there:"):
-        write("".join(f"{name}, " for name in remembering) + "= out.recall(topic, partition)")
-        write("here, there = partition, topic")
+    _write_stores(parts, remembering, "topic", "partition")
     write("counts = 1")
     with write.block("if (found := batch.headers[i]) and redriven(found):"):
         write("counts = 0")
@@ -119,6 +118,20 @@ def write_memory(parts: Parts) -> None:
         )
         with write.block("if repeat:"):
             write("counts = 0")
+
+
+def write_recall(parts: Parts, segment: Segment) -> None:
+    """The stores of the event's partition in a later loop, which begins anew with the batch's first event."""
+    if any(isinstance(parts.enrichers[n][1], Remembers) for n in segment.fields):
+        _write_stores(parts, _stores(parts), "batch.topics[i]", "batch.partitions[i]")
+
+
+def _write_stores(parts: Parts, names: list[str], topic: str, partition: str) -> None:
+    """Takes the functions over the stores of a partition where it is not that of the event before."""
+    write = parts.code.write
+    with write.block(f"if {partition} != here or {topic} is not there:"):
+        write("".join(f"{name}, " for name in names) + f"= out.recall({topic}, {partition})")
+        write(f"here, there = {partition}, {topic}")
 
 
 def write_fields(parts: Parts, segment: Segment) -> None:
@@ -183,6 +196,11 @@ def absent(parts: Parts) -> str:
         for n, (_, enricher) in enumerate(parts.enrichers)
         if not isinstance(enricher, Binds)
     )
+
+
+def _stores(parts: Parts) -> list[str]:
+    """The names of the functions over stores, in the order in which `recall` gives them."""
+    return [f"enrich{n}" for n in _remembering(parts)] + ["repeats"][: parts.dedupe is not None]
 
 
 def _remembering(parts: Parts) -> list[int]:

@@ -42,6 +42,7 @@ from pointsman.engine.enriching import (
     write_asking,
     write_fields,
     write_memory,
+    write_recall,
     write_watch,
 )
 from pointsman.engine.parts import Parts
@@ -95,6 +96,7 @@ def _loop(parts: Parts, segment: Segment) -> None:
                 write_memory(parts)
             else:
                 write_answer(parts, segment.answered)
+                write_recall(parts, segment)
             write_fields(parts, segment)
             if segment.asks is not None:
                 write_asking(parts, segment.asks)
