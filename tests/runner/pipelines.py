@@ -197,6 +197,14 @@ class Pipeline:
         assert run.wait() == code, f"{run.logs} {run.errors}"
         return run
 
+    def wait_for_decisions(self, count: int, run: Run) -> None:
+        """Returns once `count` more decisions were written than there are now."""
+        topic = f"{self.name}.decisions"
+        wanted = self.kafka.count(topic) + count
+        while self.kafka.count(topic) < wanted:
+            assert run.process.poll() is None, f"it ended before {count} more: {run.logs} {run.errors}"
+            run.wait_a_moment(0.02)
+
     def decisions(self) -> list[dict[str, Any]]:
         """All decisions, partition by partition in their order."""
         return [json.loads(message.value()) for message in self.kafka.consume_all(f"{self.name}.decisions")]
