@@ -66,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--delivery", choices=("exactly_once", "at_least_once"), default="exactly_once")
     parser.add_argument("--at-once", type=int, default=1, help="schedules side by side, on one broker")
+    parser.add_argument("--page", type=Path, help="write the result there, as a page")
     return parser.parse_args()
 
 
