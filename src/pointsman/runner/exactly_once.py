@@ -106,6 +106,9 @@ class ExactlyOnce(Worker):
             self._link.quota.give_back(len(messages))
         return []
 
+    def _sending(self) -> bool:
+        return not self.transactions.idle
+
     # Going back.
 
     def _go_back(self) -> None:

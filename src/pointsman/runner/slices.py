@@ -34,6 +34,7 @@ class Effects:
         ends: The offset behind what this finishes of each partition.
         events: Events of the source.
         size: Bytes of the records, about.
+        onward: What was decided of events that go on by another key; None: there are none.
     """
 
     keys: Sequence[Key]
@@ -45,6 +46,7 @@ class Effects:
     ends: Sequence[tuple[Partition, int]]
     events: int
     size: int
+    onward: Decided | None = None
 
 
 class Publisher(Protocol):
@@ -272,6 +274,14 @@ class Slices(Flow):
         changes: Changes,
         offsets: Sequence[tuple[Partition, int]],
     ) -> None:
+        if decided.moved is not None:
+            sent = sum(map(len, filter(None, decided.batch.values)))
+            self._publisher.publish(
+                Effects(
+                    (), (), None, letters, decided.unwritable, changes, offsets, len(places), sent, decided
+                )
+            )
+            return
         values: Sequence[Any] = decided.values
         keys: Sequence[Key] = decided.keys
         events = len(places)
