@@ -197,12 +197,10 @@ class Pipeline:
         assert run.wait() == code, f"{run.logs} {run.errors}"
         return run
 
-    def wait_for_decisions(self, count: int, run: Run) -> None:
-        """Returns once `count` more decisions were written than there are now."""
-        topic = f"{self.name}.decisions"
-        wanted = self.kafka.count(topic) + count
-        while self.kafka.count(topic) < wanted:
-            assert run.process.poll() is None, f"it ended before {count} more: {run.logs} {run.errors}"
+    def wait_until_written(self, topic: str, count: int, run: Run) -> None:
+        """Returns once so many records were ever written to a topic, while `run` goes on."""
+        while self.kafka.count(topic) < count:
+            assert run.process.poll() is None, f"it ended before {count}: {run.logs} {run.errors}"
             run.wait_a_moment(0.02)
 
     def decisions(self) -> list[dict[str, Any]]:

@@ -25,12 +25,13 @@ def test_twenty_kills_lose_nothing(pipeline: Pipeline) -> None:
     mixed = {0: "fast", 1: "raises"}
     sent = [{**event, "kind": mixed.get(event["n"] % 10, "paced")} for event in events(COUNT, keys=50)]
     pipeline.send(sent)
-    pipeline.kafka.create_topic(f"{pipeline.name}.decisions", 4)
+    topic = f"{pipeline.name}.decisions"
     instants = random.Random(7)
     for kill in range(KILLS):
+        before = pipeline.kafka.count(topic)
         run = pipeline.start()
         if kill % 5:
-            pipeline.wait_for_decisions(instants.randint(1, COUNT // KILLS), run)
+            pipeline.wait_until_written(topic, before + instants.randint(1, COUNT // KILLS), run)
         else:
             run.wait_a_moment(instants.uniform(0.3, 0.9))
         run.kill()
