@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from chaos.crew import Crew
@@ -19,6 +20,8 @@ from pointsman.bus.local import LocalBroker
 from pointsman.spec import load
 
 __all__ = ["Play"]
+
+T = TypeVar("T")
 
 ZOMBIE_SECONDS = 8.0
 _ONE_BROKER = threading.Lock()
@@ -78,7 +81,9 @@ class Play:
             crew.drain_all()
             exactly = self.delivery == "exactly_once"
             document = self.folder / "pipeline.yaml"
-            verdict = judge(self.broker.bootstrap, self.name, document, limits, exactly=exactly)
+            verdict = _steadily(
+                lambda: judge(self.broker.bootstrap, self.name, document, limits, exactly=exactly)
+            )
         finally:
             crew.end()
         for strange in crew.strange:
@@ -154,9 +159,19 @@ class Play:
     def _wait(self, crew: Crew) -> None:
         """Until nothing of the source is left."""
         end = time.monotonic() + END_SECONDS
-        while committed(self.broker.bootstrap, self.name, self.name) > 0:
+        while _steadily(lambda: committed(self.broker.bootstrap, self.name, self.name)) > 0:
             if time.monotonic() > end:
                 crew.strange.append(f"the end was not reached: {crew.tails()}")
                 return
             crew.revive()
             time.sleep(0.3)
+
+
+def _steadily(ask: Callable[[], T]) -> T:
+    """What `ask` gives, though another play may just have taken the broker down."""
+    for _ in range(9):
+        try:
+            return ask()
+        except KafkaException:
+            time.sleep(1.0)
+    return ask()
