@@ -174,17 +174,12 @@ def test_a_scorecard_adds_points_and_names_a_level(told):
 
 def test_an_optional_is_judged_as_what_it_holds(told):
     """`event.?x` that holds nothing is missing, and has no type or range to be judged."""
-    absent, there = (
-        told("""{quality: {required: [event.?x], types: {event.?x: int}, ranges: {event.?x: [0, 5]},
-      categories: {event.?x: learn}}}""")({"id": "a"}, {"id": "b", "x": 3})
-    )
+    judged = told("""{quality: {
+      required: [event.?x], types: {event.?x: int}, ranges: {event.?x: [0, 5]}, categories: {event.?x: learn}
+    }}""")
+    absent, there = judged({"id": "a"}, {"id": "b", "x": 3})
     assert absent == {"score": 0.0, "completeness": 0.0, "reasons": ["event.?x is missing"]}
-    assert (there["completeness"], there["types"], there["ranges"], there["categories"]) == (
-        1.0,
-        1.0,
-        1.0,
-        0.0,
-    )
+    assert [there[name] for name in ("completeness", "types", "ranges", "categories")] == [1.0, 1.0, 1.0, 0.0]
 
 
 def test_a_category_that_moves_begins_anew(tmp_path):
