@@ -59,12 +59,13 @@ class ExactlyOnce(Worker):
             most=pace.batch,
             share=pace.in_flight // 2,
             headers=headers,
+            together=self._state is not None and len(self._topics) > 1,
         )
 
-    def _take(self, messages: list[Any]) -> None:
+    def _begin(self, messages: list[Any]) -> None:
+        """Remembers where partitions begin of which the client has handed messages out."""
         for message in messages if len(self._begun) < len(self._partitions.owned) else ():
             self._begun.setdefault((message.topic(), message.partition()), message.offset())
-        super()._take(messages)
 
     # Committing.
 
@@ -100,6 +101,7 @@ class ExactlyOnce(Worker):
 
     def _fetch(self, now: float) -> list[Any]:
         messages = super()._fetch(now)
+        self._begin(messages)
         if not self.transactions.failed:
             return messages
         if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
@@ -112,6 +114,7 @@ class ExactlyOnce(Worker):
         """Consumes again from where the last transaction that was committed ends, once that is known."""
         if not self.transactions.settled:
             return
+        self._begin(self._intake.stash)
         owned = self._partitions.owned
         try:
             places = [TopicPartition(*place) for place in owned]

@@ -24,6 +24,7 @@ class Intake:
         consumer: The client.
         exhausted: Whether the run's number of events was reached.
         paused: Whether nothing is taken.
+        stash: Messages that came while nothing was taken, for the next `fetch`.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Intake:
         self._topics = list(topics)
         self._partitions = partitions
         self._link = link
-        self._stash: list[Any] = []
+        self.stash: list[Any] = []
         self._withheld: set[tuple[str, int]] = set()
         self._eager = config.get("partition.assignment.strategy") != "cooperative-sticky"
         self.consumer = Consumer({**config, "on_commit": partitions.committed})
@@ -60,8 +61,8 @@ class Intake:
             if not room:
                 self.exhausted = True
                 return []
-        messages = self._stash[:room]
-        del self._stash[:room]
+        messages = self.stash[:room]
+        del self.stash[:room]
         self._partitions.begin()
         if not messages:
             first = self.consumer.poll(wait)
@@ -79,7 +80,7 @@ class Intake:
         self._partitions.begin()
         message = self.consumer.poll(0)
         if message is not None:
-            self._stash += self._partitions.ours(self._events([message]))
+            self.stash += self._partitions.ours(self._events([message]))
 
     def pause(self) -> None:
         """Takes nothing from now on; the group is served by `serve`."""
@@ -105,7 +106,7 @@ class Intake:
 
     def forget(self) -> None:
         """Drops what was fetched and not handed out: it will be fetched again."""
-        self._stash.clear()
+        self.stash.clear()
 
     def take_on(self, partitions: list[TopicPartition]) -> None:
         """Partitions were assigned.
@@ -125,7 +126,7 @@ class Intake:
 
     def given_up(self, left: int) -> None:
         """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
-        self._stash = self._partitions.ours(self._stash)
+        self.stash = self._partitions.ours(self.stash)
         if left and self._link.quota is not None:
             self._link.quota.give_back(left)
 
