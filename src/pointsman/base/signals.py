@@ -446,6 +446,12 @@ LOGS: Final = _logs(
         "The state of partitions is there.",
         ("partitions", "records", "rate", "seconds", "worker"),
     ),
+    Log(
+        "state_foreign",
+        "warning",
+        "Records in the changelogs are not of this program, and were left out.",
+        ("topics", "records", "worker"),
+    ),
     Log("commit_failed", "warning", "Offsets could not be committed; tried again.", ("problem", "worker")),
     Log(
         "worker_crashed",

@@ -300,6 +300,8 @@ class StateKeeper:
             held.backings = backings
             held.stores = {spec.field: spec.make(backings[spec.name]) for spec in self._specs}
             ready += [TopicPartition(*place) for place in held.places]
+        if restore.foreign:
+            self._say("state_foreign", topics=sorted(self._changelogs.values()), records=restore.foreign)
         seconds = time.monotonic() - restore.began
         self._metrics.observe("pointsman_restore_seconds", seconds)
         self._say(
