@@ -43,7 +43,7 @@ conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 bench: $(STAMP) ## benchmarks against hand-written loops, as ratios
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-example: $(STAMP) ## run an example end to end (NAME=payments, flights or serving)
+example: $(STAMP) ## run an example end to end (NAME=payments, flights, telecom or serving)
 	@$(BIN)/python -m examples.$(or $(NAME),payments).run
 
 generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables of tests anew

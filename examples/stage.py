@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,11 @@ class Stage:
             command, cwd=self.folder, env={**os.environ, "KAFKA_BOOTSTRAP": self.bootstrap}
         )
 
-    def put(self, topic: str, rows: Mapping[str, Mapping[str, Any] | None]) -> None:
-        """Writes records by their keys; None deletes."""
+    def send(self, topic: str, records: Iterable[tuple[str, Mapping[str, Any] | None]]) -> None:
+        """Writes records, each a key and a JSON object; None deletes a row of a table."""
         producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
-        for key, row in rows.items():
-            producer.produce(topic, None if row is None else json.dumps(row), key)
+        for key, value in records:
+            producer.produce(topic, None if value is None else json.dumps(value), key)
         if producer.flush(30):
             raise SystemExit(f"Kafka did not take all records of {topic}")
 

@@ -8,16 +8,26 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from pointsman.bus.local import LocalBroker
 
 SILENT = logging.getLogger("tests.librdkafka")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,16 @@ class Kafka:
         """The address for clients."""
         return self.client_config["bootstrap.servers"]
 
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient({**self.client_config}, logger=SILENT)
+
+    def _partitions(self, topic: str) -> list[int]:
+        return list(self._admin.list_topics(topic, timeout=30).topics[topic].partitions)
+
     def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Creates a topic and waits until it exists."""
-        admin = AdminClient({**self.client_config}, logger=SILENT)
-        admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
+        self._admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
         return name
 
     def produce(self, topic: str, values: Iterable[bytes | str | tuple | None], **extra: object) -> int:
@@ -74,13 +90,25 @@ class Kafka:
         assert failed == []
         return count
 
+    def count(self, topic: str) -> int:
+        """How many records were ever written to a topic, uncommitted ones included; 0 where there is none."""
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in self._partitions(topic)}
+        total = 0
+        for found in self._admin.list_offsets(asked).values() if asked else ():
+            try:
+                total += found.result(30).offset
+            except KafkaException as error:  # the topic is so new that nobody leads the partition
+                if error.args[0].code() not in _NO_LEADER:
+                    raise
+        return total
+
     def consume_all(self, topic: str) -> list[Message]:
         """Reads a topic from its beginning to its end now, partition by partition in offset order."""
         consumer = Consumer(
             {**self.client_config, "group.id": unique("reader"), "enable.partition.eof": True}, logger=SILENT
         )
         found: list[Message] = []
-        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        partitions = self._partitions(topic)
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         open_ones = set(partitions)
         while open_ones:

@@ -117,7 +117,7 @@ def replay(local: Stage, rows: pd.DataFrame, changed: int) -> None:
     """Sends the flights up to row `changed`, changes the table, sends the others, while the pipeline runs."""
     local.pointsman("topics", "pipeline.yaml", "--create", "--partitions", PARTITIONS)
     table = airlines()
-    local.put("carriers", table)
+    local.send("carriers", table.items())
     send(local, rows[:changed])
     with local.running("pipeline.yaml", "--instance", "tower") as run:
         run.wait("a quarter of the flights", lambda: left(local) <= changed // 2)
@@ -125,7 +125,7 @@ def replay(local: Stage, rows: pd.DataFrame, changed: int) -> None:
         print(f"killed, with {left(local):,} flights left of the first half", flush=True)
     with local.running("pipeline.yaml", "--instance", "tower") as run:
         run.wait("the first half", lambda: left(local) == 0)
-        local.put("carriers", CHANGE)
+        local.send("carriers", CHANGE.items())
         run.wait("the change of the table", lambda: taken(run) == len(table) + len(CHANGE))
         print("the table has changed", flush=True)
         send(local, rows[changed:])

@@ -28,7 +28,6 @@ def main() -> int:
                 seed,
                 options.delivery,
                 on_disk=seed % 2 == 0,
-                restartable=options.at_once == 1,
                 count=options.events,
             )
             for seed in range(options.seed, options.seed + options.schedules)
@@ -66,9 +65,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--delivery", choices=("exactly_once", "at_least_once"), default="exactly_once")
-    parser.add_argument(
-        "--at-once", type=int, default=1, help="schedules side by side; the broker then stays up"
-    )
+    parser.add_argument("--at-once", type=int, default=1, help="schedules side by side, on one broker")
+    parser.add_argument("--page", type=Path, help="write the result there, as a page")
     return parser.parse_args()
 
 

@@ -28,11 +28,10 @@ class Fault:
         return f"{self.what} +{self.after:.1f}s"
 
 
-def schedule(seed: int, *, faults: int = 4, broker: bool = True, on_disk: bool = False) -> list[Fault]:
+def schedule(seed: int, *, faults: int = 4, on_disk: bool = False) -> list[Fault]:
     """The faults of one schedule; the same seed gives the same."""
     draw = random.Random(seed)
-    known = ["kill", "kill", "kill", "kill all", "zombie", "storm", "slow model", "policy"]
-    known += ["broker"] if broker else []
+    known = ["kill", "kill", "kill", "kill all", "zombie", "storm", "slow model", "policy", "broker"]
     known += ["full disk"] if on_disk else []
     return [
         Fault(round(draw.uniform(0.3, 2.5), 1), draw.choice(known), draw.randrange(1000))

@@ -74,7 +74,7 @@ def test_every_model_and_arm_answers_an_event(decisions: list[dict]) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["payments", "flights"])
+@pytest.mark.parametrize("name", ["payments", "flights", "telecom"])
 def test_the_examples_pass_their_own_checks(name: str) -> None:
     """`pointsman check` finds nothing in an example and `pointsman test` passes its cases."""
     for command in ("check", "test"):

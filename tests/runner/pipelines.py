@@ -197,6 +197,12 @@ class Pipeline:
         assert run.wait() == code, f"{run.logs} {run.errors}"
         return run
 
+    def wait_until_written(self, topic: str, count: int, run: Run) -> None:
+        """Returns once so many records were ever written to a topic, while `run` goes on."""
+        while self.kafka.count(topic) < count:
+            assert run.process.poll() is None, f"it ended before {count}: {run.logs} {run.errors}"
+            run.wait_a_moment(0.02)
+
     def decisions(self) -> list[dict[str, Any]]:
         """All decisions, partition by partition in their order."""
         return [json.loads(message.value()) for message in self.kafka.consume_all(f"{self.name}.decisions")]

@@ -10,6 +10,7 @@ from typing import Any
 from runner.pipelines import Pipeline, events, in_order
 
 KILLS = 20
+COUNT = 12_000
 _STABLE = ("id", "event", "metadata")
 
 
@@ -22,14 +23,15 @@ def test_twenty_kills_lose_nothing(pipeline: Pipeline) -> None:
     pipeline.document["limits"] = {"in_flight": 100}
     pipeline.models("paced", "raises")
     mixed = {0: "fast", 1: "raises"}
-    sent = [{**event, "kind": mixed.get(event["n"] % 10, "paced")} for event in events(30_000, keys=50)]
+    sent = [{**event, "kind": mixed.get(event["n"] % 10, "paced")} for event in events(COUNT, keys=50)]
     pipeline.send(sent)
+    topic = f"{pipeline.name}.decisions"
     instants = random.Random(7)
     for kill in range(KILLS):
+        before = pipeline.kafka.count(topic)
         run = pipeline.start()
         if kill % 5:
-            run.wait_for("partitions_assigned")
-            run.wait_a_moment(instants.uniform(0.0, 0.5))
+            pipeline.wait_until_written(topic, before + instants.randint(1, COUNT // KILLS), run)
         else:
             run.wait_a_moment(instants.uniform(0.3, 0.9))
         run.kill()
@@ -40,14 +42,14 @@ def test_twenty_kills_lose_nothing(pipeline: Pipeline) -> None:
     repeats: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
     for decision in decisions:
         repeats[decision["event"]["n"]].append(decision)
-    assert set(repeats) == set(range(30_000))
+    assert set(repeats) == set(range(COUNT))
     assert in_order(decisions)
     for first, *others in repeats.values():
         for other in others:
             assert {name: other[name] for name in _STABLE} == {name: first[name] for name in _STABLE}
             assert other["source"] == first["source"]
             assert other["decision"]["route"] == first["decision"]["route"]
-    assert len(decisions) > 30_000, "no kill made anything repeat: the test kills at the wrong moments"
+    assert len(decisions) > COUNT, "no kill made anything repeat: the test kills at the wrong moments"
     letters = {dict(m.headers())["pointsman-id"].decode() for m in pipeline.dead_letters()}
     assert letters == {event["id"] for event in sent if event["kind"] == "raises"}
 

@@ -62,6 +62,7 @@ class FakeDecided:
         self.dead: list[tuple[int, DeadLetter]] = []
         self.calls: list[FakeCall] = []
         self.changes: dict[Any, Any] = {}
+        self.moved = None
 
     def due(self, _: Any) -> float:
         return inf

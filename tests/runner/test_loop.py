@@ -39,7 +39,7 @@ class Intake:
     consumer = SimpleNamespace(commit=lambda **_: [])
 
     def __init__(self, *given: Any) -> None:
-        self._link = given[-1]
+        self._link = given[3]
         self.turns = 0
 
     def join(self, **called: Any) -> None:
@@ -134,7 +134,7 @@ class LeavesWork(Intake):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._partitions = given[-2]
+        self._partitions = given[2]
 
     def close(self) -> None:
         self._called["assigned"](None, [TopicPartition("t", 0)])

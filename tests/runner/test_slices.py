@@ -124,7 +124,7 @@ EVENTS_OF = [
 def test_topics_that_share_their_state_are_published_in_one_order() -> None:
     """Where an event of one topic waits for its model, later events of the other, which saw it, wait, too."""
     engine, publisher = Remembering([]), Publisher()
-    flow = Slices(engine, publisher, patience=0.0, together=True)
+    flow = Slices(engine, publisher, patience=0.0, together=("t", "u"))
     owned = {(topic, 0): Partition(topic, 0) for topic in ("t", "u")}
     engine.script[0, 0] = EVENTS_OF[0]
     engine.script[0, 1] = engine.script[0, 2] = AT_ONCE

@@ -66,9 +66,7 @@ def run_split(pipeline: Pipeline, models: list[str], decisions: int) -> None:
     dispatch = pipeline.start("--role", "dispatch", *named)
     dispatch.wait_for("partitions_assigned", times=len(models))
     pipeline.run("--role", "route", "--from", "earliest", *IDLE)
-    topic = f"{pipeline.name}.decisions"
-    while len(pipeline.kafka.consume_all(topic)) < decisions:
-        assert dispatch.process.poll() is None, dispatch.errors
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", decisions, dispatch)
     assert dispatch.terminate() == 0
 
 
@@ -218,20 +216,22 @@ def test_kills_lose_nothing(pipeline: Pipeline) -> None:
     pipeline.document["limits"] = {"in_flight": 500}
     pipeline.models("paced")
     instants = random.Random(11)
-    roles = [("--role", "route"), ("--role", "dispatch", "--model", "paced")]
+    requested, decided = f"{pipeline.name}.requests.paced", f"{pipeline.name}.decisions"
+    roles = {requested: ("--role", "route"), decided: ("--role", "dispatch", "--model", "paced")}
     for kill in range(5):
         pipeline.send(events(2000, keys=50, start=kill * 2000, kind="paced"))
-        for role in roles:
+        more = instants.randint(1, 1000)
+        for topic, role in roles.items():
+            before = pipeline.kafka.count(topic)
             run = pipeline.start(*role)
-            run.wait_for("partitions_assigned")
-            run.wait_a_moment(instants.uniform(0.0, 0.3))
+            pipeline.wait_until_written(topic, before + more, run)
             run.kill()
-    for role in roles:
+    for role in roles.values():
         pipeline.run(*role, *IDLE)
     decisions = pipeline.decisions()
     assert {decision["event"]["n"] for decision in decisions} == set(range(10_000))
     assert in_order(decisions)
-    requests = pipeline.kafka.consume_all(f"{pipeline.name}.requests.paced")
+    requests = pipeline.kafka.consume_all(requested)
     assert len(requests) > 10_000, (
         "no kill made a router repeat anything: the test kills at the wrong moments"
     )

@@ -74,6 +74,13 @@ METRICS: Final = _metrics(
         ("model",),
     ),
     Metric(
+        "pointsman_hops_total",
+        "counter",
+        "records",
+        "Events sent on by another key, through a topic of their own, by the field they go on to.",
+        ("field",),
+    ),
+    Metric(
         "pointsman_dead_letters_total",
         "counter",
         "records",

@@ -122,14 +122,19 @@ class Topics:
             )
         return next(iter(counts.values()))
 
-    def ensure_derived(self, names: Iterable[str], partitions: int) -> list[str]:
+    def ensure_derived(
+        self, names: Iterable[str], partitions: int, more: Mapping[str, str] | None = None
+    ) -> list[str]:
         """Creates those of `names` that are missing, as topics that a pipeline writes; returns their names.
 
         What exists is left as it is.
+
+        Args:
+            more: Settings besides those of all such topics.
         """
         known = self._metadata()
         missing = [name for name in dict.fromkeys(names) if self._find(name, known) is None]
-        return [name for name in missing if self.create(name, partitions, DERIVED)]
+        return [name for name in missing if self.create(name, partitions, {**DERIVED, **(more or {})})]
 
     def create_changelog(self, name: str, partitions: int) -> bool:
         """Creates a topic that keeps state; returns False where it exists."""

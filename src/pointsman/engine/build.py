@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from pointsman.base.errors import EvalError
@@ -13,12 +14,13 @@ from pointsman.codec.base import codecs
 from pointsman.engine.codegen import Code, Slots
 from pointsman.engine.dedupe import Dedupe
 from pointsman.engine.generate import generate
-from pointsman.engine.parts import Parts
+from pointsman.engine.parts import Leg, Parts
 from pointsman.engine.policy import Constant, Groups, Instead, ModelPlan, Policy, RoutePlan, encode
 from pointsman.engine.project import hider, projector
 from pointsman.enrich.base import Enricher, Remembers, enrichers, optional_of
 from pointsman.enrich.model import ModelField
 from pointsman.spec.document import Document, Enrich, ModelSpec, Route
+from pointsman.spec.keyed import hops
 from pointsman.state.base import StoreSpec
 from pointsman.strategy.base import Strategy, strategies
 
@@ -87,7 +89,7 @@ def build(
     if doc.limits.max_lag is not None and doc.limits.max_lag.then is not None:
         instead = Instead(doc.limits.max_lag.then, routes, groups, doc.policy)
         _, overloaded = generate(replace(parts, code=Code(slots), instead=instead))
-    return Policy(
+    whole = Policy(
         version=doc.policy,
         pipeline=doc.pipeline,
         models=models,
@@ -108,6 +110,39 @@ def build(
         time=doc.source.time,
         stores=(*(() if dedupe is None else (dedupe.spec,)), *_stores(made)),
     )
+    return replace(whole, stages=_stages(doc, whole, parts))
+
+
+def _stages(doc: Document, whole: Policy, parts: Parts) -> tuple[Policy, ...]:
+    """The policy in parts, where events go on by another key before some fields."""
+    cuts = hops(doc.enrich, doc.source)
+    if not cuts:
+        return ()
+    found = []
+    limits = [0, *cuts, len(parts.enrichers)]
+    for number, (first, stop) in enumerate(pairwise(limits)):
+        last = number == len(cuts)
+        onward = None if last else parts.enrichers[stop][1].inputs[0]
+        own = replace(parts, part=Leg(range(first, stop), number == 0, onward), code=Code(parts.code.slots))
+        source, function = generate(own)
+        overloaded = None
+        if last and doc.limits.max_lag is not None and doc.limits.max_lag.then is not None:
+            instead = Instead(doc.limits.max_lag.then, parts.routes, parts.groups, doc.policy)
+            _, overloaded = generate(replace(own, code=Code(parts.code.slots), instead=instead))
+        made, dedupe = tuple(parts.enrichers[first:stop]), parts.dedupe if number == 0 else None
+        found.append(
+            replace(
+                whole,
+                enrichers=made,
+                dedupe=dedupe,
+                decide=function,
+                overloaded=overloaded,
+                source=source,
+                stores=(*(() if dedupe is None else (dedupe.spec,)), *_stores(made)),
+                onward=None if last else parts.enrichers[stop][0],
+            )
+        )
+    return tuple(found)
 
 
 def _enricher(doc: Document, spec: Enrich) -> Enricher:

@@ -13,6 +13,7 @@ import msgspec
 from pointsman.base.errors import InvalidInput, RecordError
 from pointsman.base.records import Batch, DeadLetter
 from pointsman.cel.program import describe
+from pointsman.engine.hops import Moved
 from pointsman.engine.policy import Lane, ModelPlan, Policy, encode
 from pointsman.engine.support import Errors, known, unpacked
 from pointsman.enrich.base import Remembers, Tables
@@ -119,13 +120,14 @@ class Decided:
         defaulted: Counts of events whose `id`, `key` or `time` fell back to the record's own, or whose
             `enrich.<field>` fell back to its default because an input had no value.
         changes: What changed in the stores of each (topic, partition): store name and changelog records.
+        moved: Of a stage, the events that go on by another key; None: this is where all is decided.
         watch: Told of each event's place, metadata and errors, where the policy has fields that cannot be
             computed again; None: nobody.
     """
 
     __slots__ = (
         "_calls", "_policy", "_recalled", "_state", "_tables", "batch", "calls", "changes", "dead",
-        "defaulted", "errors", "failures", "keys", "lanes", "skipped", "statuses", "values", "watch",
+        "defaulted", "errors", "failures", "keys", "lanes", "moved", "skipped", "statuses", "values", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -143,6 +145,7 @@ class Decided:
         self.errors: Counter[str] = Counter()
         self.defaulted: Counter[str] = Counter()
         self.changes: dict[tuple[str, int], list[tuple[str, list[Change]]]] = {}
+        self.moved = None if policy.onward is None else Moved(policy.onward)
         self.watch: Callable[[int, dict[str, Any], Errors | None], None] | None = None
         self._policy = policy
         self._state = state
@@ -236,8 +239,8 @@ class Decided:
 
     def _letter(self, batch: Batch, index: int, ident: str | None, reason: str, message: str) -> None:
         if ident is None:
-            place = f"{batch.topics[index]}-{batch.partitions[index]}-{batch.offsets[index]}"
-            ident = known(batch.headers[index]) or place
+            record = batch.record(index)
+            ident = known(record.headers) or f"{record.topic}-{record.partition}-{record.offset}"
         self.bury(index, ident, reason, message)
 
     def bury(
@@ -258,6 +261,14 @@ class Decided:
         value = self.values[index] or b""
         said = f"the decision record has {len(value):,} bytes, more than its topic takes"
         self.bury(index, identify(value), "unwritable", f"{said}: raise max.message.bytes")
+        return self.dead.pop()[1]
+
+    def unmovable(self, place: int) -> DeadLetter:
+        """The dead letter of an event that is larger, with what it takes along, than its next topic takes."""
+        assert self.moved is not None
+        said = f"with its metadata it is larger than the topic on the way to {self.moved.name} takes"
+        ident = self.moved.ident(place)
+        self.bury(self.moved.indices[place], ident, "unwritable", f"{said}: raise max.message.bytes")
         return self.dead.pop()[1]
 
 

@@ -28,6 +28,9 @@ __all__ = [
     "write_asking",
     "write_fields",
     "write_memory",
+    "write_onward",
+    "write_recall",
+    "write_restored",
     "write_watch",
 ]
 
@@ -55,12 +58,12 @@ class Segment:
 def segments(parts: Parts) -> list[Segment]:
     """The loops over a batch: one, and one more for each batched field."""
     found: list[Segment] = []
-    first, answered = 0, None
-    for n, (_, enricher) in enumerate(parts.enrichers):
+    first, answered = parts.leg.fields.start, None
+    for n, _, enricher in _own(parts):
         if isinstance(enricher, Batched):
             found.append(Segment(range(first, n), answered, n))
             first, answered = n + 1, n
-    return [*found, Segment(range(first, len(parts.enrichers)), answered, None)]
+    return [*found, Segment(range(first, parts.leg.fields.stop), answered, None)]
 
 
 def head(parts: Parts, segment: Segment) -> str:
@@ -72,14 +75,14 @@ def head(parts: Parts, segment: Segment) -> str:
 def bind_metadata(parts: Parts) -> None:
     """Makes the functions of fields, and the metadata's struct, known to the generated text."""
     code = parts.code
-    for n, (name, enricher) in enumerate(parts.enrichers):
+    for n, name, enricher in _own(parts):
         if isinstance(enricher, Binds):
             code.bind(f"bind{n}", enricher.bind)
             code.write(f"enrich{n} = bind{n}(tables)")
         elif isinstance(enricher, Batched):
             code.bind(f"ask{n}", enricher.asks(parts.functions[name]))
             code.write(f"kept{n}, waiting{n} = [], []")
-    if remembers(parts):
+    if remembers(parts) or parts.leg.onward is not None:
         code.write("here = there = None", f"max_ahead = {parts.max_ahead}")
     if parts.watched:
         code.write("watch = out.watch")
@@ -91,18 +94,35 @@ def bind_metadata(parts: Parts) -> None:
 
 def remembers(parts: Parts) -> bool:
     """Whether the function uses stores, whose failures end the batch."""
-    return bool(_remembering(parts)) or parts.dedupe is not None
+    return bool(_remembering(parts)) or _dedupes(parts)
 
 
 def write_memory(parts: Parts) -> None:
     """What stores the event's partition has, and whether the event changes them."""
+    remembering = _stores(parts)
+    if remembering:
+        _write_stores(parts, remembering, "topic", "partition")
+    if parts.leg.begins and (remembering or parts.leg.onward is not None):
+        _write_counts(parts)
+
+
+def write_recall(parts: Parts, segment: Segment) -> None:
+    """The stores of the event's partition in a later loop, which begins anew with the batch's first event."""
+    if any(isinstance(parts.enrichers[n][1], Remembers) for n in segment.fields):
+        _write_stores(parts, _stores(parts), "batch.topics[i]", "batch.partitions[i]")
+
+
+def _write_stores(parts: Parts, names: list[str], topic: str, partition: str) -> None:
+    """Takes the functions over the stores of a partition where it is not that of the event before."""
     write = parts.code.write
-    remembering = [f"enrich{n}" for n in _remembering(parts)] + ["repeats"][: parts.dedupe is not None]
-    if not remembering:
-        return
-    with write.block("if partition != here or topic is not there:"):
-        write("".join(f"{name}, " for name in remembering) + "= out.recall(topic, partition)")
-        write("here, there = partition, topic")
+    with write.block(f"if {partition} != here or {topic} is not there:"):
+        write("".join(f"{name}, " for name in names) + f"= out.recall({topic}, {partition})")
+        write(f"here, there = {partition}, {topic}")
+
+
+def _write_counts(parts: Parts) -> None:
+    """Whether the event changes what is remembered."""
+    write = parts.code.write
     write("counts = 1")
     with write.block("if (found := batch.headers[i]) and redriven(found):"):
         write("counts = 0")
@@ -110,7 +130,8 @@ def write_memory(parts: Parts) -> None:
         write("stamp = batch.timestamps[i]")
         with write.block("if when > (batch.now_ms if stamp == -1 else stamp) + max_ahead:"):
             write("counts = -1")
-    if parts.dedupe is not None:
+    if _dedupes(parts):
+        assert parts.dedupe is not None
         parts.code.assign(
             "repeat = repeats(when, counts, {})",
             parts.dedupe.key,
@@ -181,12 +202,58 @@ def absent(parts: Parts) -> str:
     return "".join(
         f" and m{n} is not MISSING"
         for n, (_, enricher) in enumerate(parts.enrichers)
-        if not isinstance(enricher, Binds)
+        if n < parts.leg.fields.start or not isinstance(enricher, Binds)
     )
 
 
+def write_restored(parts: Parts) -> None:
+    """Takes over what an event brings along from the stage before."""
+    write = parts.code.write
+    write("hop = hops[i]")
+    with write.block("if hop.__class__ is not Hop:"):
+        write("raise hop")
+    write(
+        "topic, partition, offset = hop.topic, hop.partition, hop.offset",
+        "ident, when, counts, repeat, errors = hop.id, hop.time, hop.counts, hop.repeat, hop.noted()",
+        "order[i] = okey = hop.order",
+    )
+    if "now" in parts.code.slots.roots:
+        write("now = Timestamp(when * 1000000)")
+    for n in range(parts.leg.fields.start):
+        write(f"m{n} = hop.metadata.get({parts.enrichers[n][0]!r}, MISSING)")
+
+
+def write_onward(parts: Parts) -> None:
+    """Sends the event on by the key of the window that comes next."""
+    code, leg = parts.code, parts.leg
+    assert leg.onward is not None
+    n = leg.fields.stop
+    code.assign("via = {}", leg.onward, ["via = MISSING"], computed=n)
+    fields = "".join(f"({name!r}, m{number}), " for number, (name, _) in enumerate(parts.enrichers[:n]))
+    repeat = "False" if parts.dedupe is None else "repeat"
+    code.write(
+        "move(batch, i, via, ident, when, okey, (key, topic, partition, offset), "
+        f"counts, {repeat}, ({fields}), errors)"
+    )
+
+
+def _own(parts: Parts) -> list[tuple[int, str, Enricher]]:
+    """The fields that the function computes, by number."""
+    return [(n, *parts.enrichers[n]) for n in parts.leg.fields]
+
+
+def _stores(parts: Parts) -> list[str]:
+    """The names of the functions over stores, in the order in which `recall` gives them."""
+    return [f"enrich{n}" for n in _remembering(parts)] + ["repeats"][: _dedupes(parts)]
+
+
 def _remembering(parts: Parts) -> list[int]:
-    return [n for n, (_, enricher) in enumerate(parts.enrichers) if isinstance(enricher, Remembers)]
+    return [n for n, _, enricher in _own(parts) if isinstance(enricher, Remembers)]
+
+
+def _dedupes(parts: Parts) -> bool:
+    """Whether the function tells repeats; a later stage is told."""
+    return parts.dedupe is not None and parts.leg.begins
 
 
 def _arguments(parts: Parts, n: int, enricher: Enricher) -> tuple[list[str], list[str]]:
@@ -230,7 +297,7 @@ def _kept(parts: Parts, n: int) -> str:
     others = {
         "whole": slots.whole_event,
         "came": parts.decoder.open is not None,
-        "counts": bool(_remembering(parts)),
+        "counts": bool(_remembering(parts)) or parts.leg.onward is not None,
         "repeat": parts.dedupe is not None,
     }
     names += [name for name, there in others.items() if there]

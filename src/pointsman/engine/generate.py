@@ -42,8 +42,12 @@ from pointsman.engine.enriching import (
     write_asking,
     write_fields,
     write_memory,
+    write_onward,
+    write_recall,
+    write_restored,
     write_watch,
 )
+from pointsman.engine.hops import Hop
 from pointsman.engine.parts import Parts
 from pointsman.engine.policy import encode
 from pointsman.engine.routing import write_routes
@@ -65,6 +69,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             "BROKEN": (StateError, EnvironmentFault),
             "RecordError": RecordError,
             "Kept": Kept,
+            "Hop": Hop,
             "Timestamp": Timestamp,
             "decode": parts.decoder.decode,
             "fast": parts.decoder.fast,
@@ -89,15 +94,22 @@ def _loop(parts: Parts, segment: Segment) -> None:
     write = parts.code.write
     with write.block(head(parts, segment)):
         with write.block("try:"):
-            if segment.answered is None:
+            if segment.answered is not None:
+                write_answer(parts, segment.answered)
+                write_recall(parts, segment)
+            elif parts.leg.begins:
                 _decode(parts)
                 _names(parts)
                 write_memory(parts)
             else:
-                write_answer(parts, segment.answered)
+                write_memory(parts)
+                _decode(parts)
+                write_restored(parts)
             write_fields(parts, segment)
             if segment.asks is not None:
                 write_asking(parts, segment.asks)
+            elif parts.leg.onward is not None:
+                write_onward(parts)
             else:
                 write_watch(parts)
                 write_routes(parts)
@@ -122,6 +134,10 @@ def _prologue(parts: Parts) -> None:
         'at = b\',"decided_at":%d,"source":\' % batch.now_ms',
         "last_topic = last_partition = None",
     )
+    if not parts.leg.begins:
+        code.write("hops = batch.hops")
+    if parts.leg.onward is not None:
+        code.write("move = out.moved.add")
     for n, table in enumerate(parts.tables):
         if f"t{n}" in code.slots.roots.values():
             code.write(f"t{n} = tables[{table!r}]")

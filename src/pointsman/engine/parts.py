@@ -13,7 +13,22 @@ from pointsman.engine.dedupe import Dedupe
 from pointsman.engine.policy import Groups, Instead, Lanes, RoutePlan
 from pointsman.enrich.base import Binds, Enricher
 
-__all__ = ["Parts"]
+__all__ = ["Leg", "Parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """The part of an event's way that one function is for.
+
+    Attributes:
+        fields: The numbers of the fields that it computes.
+        begins: Whether events come from the source, and nothing is known of them.
+        onward: The program of the key by which events go on after it; None: it decides.
+    """
+
+    fields: range
+    begins: bool = True
+    onward: Program | None = None
 
 
 @dataclass(slots=True)
@@ -32,6 +47,7 @@ class Parts:
         instead: What stands for the lane that an event would take; None: that lane.
         functions: What was opened for batched fields, by field.
         max_ahead: Milliseconds that an event may be dated ahead of its record.
+        part: The part of the way that the function is for; None: all of it.
     """
 
     id: Program | None
@@ -51,6 +67,12 @@ class Parts:
     dedupe: Dedupe | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     max_ahead: int = 3_600_000
+    part: Leg | None = None
+
+    @property
+    def leg(self) -> Leg:
+        """The part of the way that the function is for."""
+        return self.part or Leg(range(len(self.enrichers)))
 
     @property
     def watched(self) -> bool:

@@ -238,6 +238,9 @@ class Policy:
         headers: The headers of decision records, mostly none.
         hide: What dead letters keep of a value; None: all of it.
         stores: What every partition of the source needs for fields that remember.
+        stages: The same in parts, where events go on by another key between two fields: each knows its own
+            fields and stores. `decide` does all in one go, for whoever has every event.
+        onward: Of a stage, the field before which its events go on; None: the last one decides.
     """
 
     version: str
@@ -259,3 +262,5 @@ class Policy:
     key: Program | None
     time: Program | None
     stores: tuple[StoreSpec, ...] = ()
+    stages: tuple[Policy, ...] = ()
+    onward: str | None = None

@@ -52,6 +52,7 @@ class ExactlyOnce(Worker):
         )
         self._begun: dict[Place, int] = {}
         pace = self._pace
+        sources = [t for t in self._topics if self._stages is None or self._stages.begins(t)]
         return Slices(
             engine,
             self.transactions,
@@ -59,7 +60,7 @@ class ExactlyOnce(Worker):
             most=pace.batch,
             share=pace.in_flight // 2,
             headers=headers,
-            together=self._state is not None and len(self._topics) > 1,
+            together=sources if self._state is not None and len(sources) > 1 else (),
         )
 
     def _begin(self, messages: list[Any]) -> None:
@@ -107,6 +108,9 @@ class ExactlyOnce(Worker):
         if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
             self._link.quota.give_back(len(messages))
         return []
+
+    def _sending(self) -> bool:
+        return not self.transactions.idle
 
     # Going back.
 

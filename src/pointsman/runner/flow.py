@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pointsman.base.records import Batch, DeadLetter
 from pointsman.engine.decide import Call, Decided
+from pointsman.engine.hops import Moved
 from pointsman.model.pool import Ticket
 from pointsman.runner.changes import Changes, changes_of
 from pointsman.runner.headers import HeadersFor
@@ -135,6 +136,7 @@ class Flow:
         headers: HeadersFor | None = None,
         gather: float = 0.0,
         keep: Callable[[Changes], None] = lambda _: None,
+        onward: Callable[[Batch, Moved], Sequence[int]] = lambda *_: (),
     ) -> None:
         """Args:
         patience: Seconds a batch waits for its models before the next one is taken.
@@ -143,8 +145,10 @@ class Flow:
         headers: Makes the headers of decision records; None makes none.
         gather: Seconds between two looks for answers while they come one after the other.
         keep: Writes what a batch has changed of state, before what it decided.
+        onward: Writes events that go on by another key; returns the places of those that are too large.
         """
         self._keep = keep
+        self._onward = onward
         self._make_headers = headers
         self._gather = gather
         self._coming = False
@@ -169,6 +173,11 @@ class Flow:
         decided = self._engine.decide(batch)
         if changes := changes_of(decided):
             self._keep(changes)
+        if decided.moved is not None:
+            self._send_on(decided, decided.moved)
+            for place, last in ends(batch):
+                owned[place].took(last)
+            return
         flight = _Flight(decided)
         late = self._call(flight, size / len(batch)) if decided.calls else ()
         if late or not self._order.disjoint(decided.keys):
@@ -333,6 +342,13 @@ class Flow:
         if refused or decided.dead:
             letters = [letter for _, letter in decided.dead]
             letters += [decided.unwritable(places[n]) for n in refused]
+            self._sink.bury(letters)
+
+    def _send_on(self, decided: Decided, moved: Moved) -> None:
+        """Writes events that go on by another key: nothing of them waits here."""
+        refused = self._onward(decided.batch, moved)
+        letters = [letter for _, letter in decided.dead] + [decided.unmovable(n) for n in refused]
+        if letters:
             self._sink.bury(letters)
 
     def _land(self, ticket: Ticket) -> Sequence[Any]:

@@ -24,6 +24,7 @@ from pointsman.runner.fields import asked_models, field_functions, open_fields
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.remotes import Remotes, is_remote
+from pointsman.runner.stages import Stages
 from pointsman.runner.tables import Tables
 from pointsman.runner.telemetry import take_over
 from pointsman.runner.tracing import Tracing
@@ -50,6 +51,8 @@ class Host:
         tracing: Makes spans of decisions; None where nobody asked.
         state: What is remembered of each partition; needed where the policy has stores.
         after: Shown each batch once it is decided.
+        stages: The parts of the policy, where events go on by another key; each batch is then of one part.
+            None: every batch goes all the way.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Host:
         self.tracing: Tracing | None = None
         self.state: State | None = None
         self.after: Callable[[Decided], None] = lambda _: None
+        self.stages: Stages | None = None
 
     @classmethod
     def open(
@@ -148,14 +152,18 @@ class Host:
         Raises:
             EnvironmentFault: The batch needs a schema that cannot be had now; none of it is decided.
         """
-        if self.policy.decoder.prepare is not None:
-            self.policy.decoder.prepare(batch.values)
+        policy, new = self.policy, len(batch)
+        if self.stages is not None:
+            new = len(batch) if self.stages.begins(batch.topics[0]) else 0
+            batch, policy = self.stages.open(batch)
+        if policy.decoder.prepare is not None:
+            policy.decoder.prepare(batch.values)
         with self._tables.batch(batch) as rows:
-            decided = decide(batch, rows, self.policy, self.state, overload=self.overload)
+            decided = decide(batch, rows, policy, self.state, overload=self.overload)
         self.after(decided)
         count = self.metrics.count
         count("pointsman_batches_total")
-        count("pointsman_events_total", len(batch))
+        count("pointsman_events_total", new)
         for route, events in decided.routes.items():
             count("pointsman_route_events_total", events, route)
         for (model, status), events in decided.statuses.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -28,12 +28,19 @@ class Intake:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], topics: Sequence[str], partitions: Assignment, link: Link
+        self,
+        config: Mapping[str, Any],
+        topics: Sequence[str],
+        partitions: Assignment,
+        link: Link,
+        free: Collection[str] = (),
     ) -> None:
         """Args:
         config: Properties of the client.
         topics: What to consume; all exist.
+        free: Those of them whose messages the run's number of events is not about.
         """
+        self._free = frozenset(free)
         self._config = config
         self._topics = list(topics)
         self._partitions = partitions
@@ -55,12 +62,15 @@ class Intake:
         Raises:
             EnvironmentFault: Kafka does not hand them over and will not.
         """
-        quota = self._link.quota
+        quota, taken = self._link.quota, 0
         if quota is not None:
-            room = quota.take(room)
-            if not room:
+            taken = quota.take(room)
+            if not taken and not self._free:
                 self.exhausted = True
                 return []
+            if not taken:
+                self._exhaust()
+            room = taken or room
         messages = self.stash[:room]
         del self.stash[:room]
         self._partitions.begin()
@@ -71,9 +81,19 @@ class Intake:
         if messages and len(messages) < room:
             messages += self.consumer.consume(room - len(messages), 0)
         messages = self._partitions.ours(self._events(messages))
-        if quota is not None and len(messages) < room:
-            quota.give_back(room - len(messages))
+        if quota is not None:
+            counted = sum(m.topic() not in self._free for m in messages) if self._free else len(messages)
+            if counted < taken:
+                quota.give_back(taken - counted)
         return messages
+
+    def _exhaust(self) -> None:
+        """The source has given its number of events; what goes on by another key goes on."""
+        if not self.exhausted:
+            self.exhausted = True
+            held = [p for p in self.consumer.assignment() if p.topic not in self._free]
+            self.consumer.pause(held)
+        self.stash = [m for m in self.stash if m.topic() in self._free]
 
     def serve(self) -> None:
         """Lets the client do its callbacks while all partitions are paused."""
@@ -102,7 +122,7 @@ class Intake:
             return
         self._withheld.difference_update((p.topic, p.partition) for p in partitions)
         if resume and not self.paused:
-            self.consumer.resume(list(partitions))
+            self.consumer.resume([p for p in partitions if not self._is_withheld(p)])
 
     def forget(self) -> None:
         """Drops what was fetched and not handed out: it will be fetched again."""
@@ -135,6 +155,8 @@ class Intake:
         self.consumer.close()
 
     def _is_withheld(self, place: TopicPartition) -> bool:
+        if self.exhausted and place.topic not in self._free:
+            return True
         return (place.topic, place.partition) in self._withheld
 
     def _events(self, messages: list[Any]) -> list[Any]:

@@ -17,8 +17,10 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.errors import EnvironmentFault, PointsmanError
+from pointsman.base.records import Batch
 from pointsman.bus.faults import fault
-from pointsman.runner.assignment import Assignment, names
+from pointsman.engine.hops import Moved
+from pointsman.runner.assignment import Assignment, Place, names
 from pointsman.runner.changes import Changes
 from pointsman.runner.flow import Engine, Flow
 from pointsman.runner.headers import HeadersFor
@@ -27,6 +29,7 @@ from pointsman.runner.link import Link, Report
 from pointsman.runner.messages import batch_of
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.overload import Overload
+from pointsman.runner.stages import Stages
 from pointsman.runner.state import StateKeeper
 from pointsman.runner.versions import Versions
 from pointsman.runner.writer import Writer
@@ -39,6 +42,7 @@ _FULL_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _LAG_SECONDS = 0.1
+_ARRIVE_SECONDS = 1.0
 _FLUSH_BYTES = 64 * 1024 * 1024
 
 
@@ -89,6 +93,7 @@ class Worker:
         versions: Versions | None = None,
         owns: Callable[[Collection[int]], None] = lambda _: None,
         state: StateKeeper | None = None,
+        stages: Stages | None = None,
     ) -> None:
         """Args:
         topics: What to consume; all exist.
@@ -99,6 +104,7 @@ class Worker:
         versions: Which requests may be taken; None: what comes are no requests.
         owns: Told the numbers of the partitions that the worker has, before events of new ones are taken.
         state: What is remembered of the partitions; None: nothing.
+        stages: Where events go on by another key; their topics are among `topics`. None: nowhere.
         """
         self._writer = writer
         self._topics = list(topics)
@@ -112,9 +118,10 @@ class Worker:
         self._owns = owns
         self._count = count
         self._state = state
+        self._stages = stages
         self._flow = self._make_flow(engine, headers)
         self._partitions = Assignment(metrics, link.say)
-        self._intake = Intake(config, topics, self._partitions, link)
+        self._intake = Intake(config, topics, self._partitions, link, () if stages is None else stages.topics)
         self._least = max(1, min(pace.batch, pace.in_flight // 8))
         self._aborted = False
         self._closing = False
@@ -131,6 +138,7 @@ class Worker:
             headers=headers,
             gather=self._pace.gather,
             keep=self._keep,
+            onward=self._send_on,
         )
 
     def _keep(self, changes: Changes) -> None:
@@ -138,6 +146,10 @@ class Worker:
         self._writer.keep(changes)
         if self._state is not None:
             self._state.apply(changes)
+
+    def _send_on(self, batch: Batch, moved: Moved) -> Sequence[int]:
+        """Writes events that go on by another key; returns the places of those too large for the topic."""
+        return self._writer.send_on(batch, moved)
 
     def run(self) -> None:
         """Works until stopped, idle or at its quota; then finishes what it took, commits, leaves the group.
@@ -166,12 +178,19 @@ class Worker:
         """Why the worker ends now; empty while it goes on."""
         if self._link.stopping:
             return "asked to"
-        if self._intake.exhausted:
+        if self._intake.exhausted and self._arrived():
             return "enough events"
         if self._versions is not None and self._versions.renewed is not None:
             return "its document was replaced"
         idle, enough = self._idle(), self._pace.until_idle
         return "idle" if enough is not None and idle is not None and idle >= enough else ""
+
+    def _arrived(self) -> bool:
+        """Whether of events that go on by another key none is on its way."""
+        if self._stages is None:
+            return True
+        idle = self._idle()
+        return idle is not None and idle >= _ARRIVE_SECONDS
 
     def _turn(self) -> None:
         """Takes what is there, writes what is done, and now and then commits and reports."""
@@ -236,13 +255,26 @@ class Worker:
         return taken
 
     def _take(self, messages: list[Any]) -> None:
-        """Decides the messages as one batch."""
+        """Decides the messages, those of each stage as one batch."""
+        if self._stages is None:
+            self._take_batch(messages)
+            return
+        for part in self._stages.split(messages):
+            self._take_batch(part, new=self._stages.begins(part[0].topic()))
+
+    def _take_batch(self, messages: list[Any], *, new: bool = True) -> None:
+        """Decides the messages as one batch.
+
+        Args:
+            new: Whether they come from the source.
+        """
         now_ms = self._clock.now_ms()
         batch = batch_of(messages, self._topics, now_ms)
         batch.polled = self._clock.monotonic()
         size = sum(map(len, filter(None, batch.values)))
-        self._metrics.count("pointsman_event_bytes_total", size)
-        if batch.timestamps[-1] >= 0:
+        if new:
+            self._metrics.count("pointsman_event_bytes_total", size)
+        if new and batch.timestamps[-1] >= 0:
             self._metrics.set("pointsman_delay_seconds", max(0, now_ms - batch.timestamps[-1]) / 1000)
         self._flow.take(batch, size, self._partitions.owned)
         self._busy_at = self._clock.monotonic()
@@ -294,7 +326,9 @@ class Worker:
 
     # The life of a partition; called by the client inside poll, consume and close.
 
-    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._stages is not None:
+            self._stages.place(consumer, partitions)
         if self._state is not None:
             self._intake.withhold(self._state.take_on(partitions))
         self._intake.take_on(partitions)
@@ -375,9 +409,22 @@ class Worker:
 
     def _idle(self) -> float | None:
         """Seconds since the last event where nothing is left to do; None while something is."""
-        if self._flow.events or self._held() or not self._partitions.at_end():
+        if self._flow.events or self._held() or not self._partitions.at_end(self._spent()):
+            return None
+        if self._stages is not None and self._sending():
+            self._busy_at = self._clock.monotonic()  # what is sent on comes back, here or to another worker
             return None
         return self._clock.monotonic() - self._busy_at
+
+    def _spent(self) -> list[Place]:
+        """The partitions of which nothing more is wanted: the source's, once it has given enough events."""
+        if self._stages is None or not self._intake.exhausted:
+            return []
+        return [place for place in self._partitions.owned if self._stages.begins(place[0])]
+
+    def _sending(self) -> bool:
+        """Whether something was written that nobody can see yet."""
+        return len(self._writer) > 0
 
     def _held(self) -> bool:
         """Whether requests wait for a policy version."""

@@ -17,6 +17,7 @@ from pointsman.runner.monitor import LINE_SECONDS, VIEW_SECONDS, Lines, Monitor,
 from pointsman.runner.requests import request_topic
 from pointsman.runner.serve import MetricsServer
 from pointsman.runner.settings import Settings
+from pointsman.runner.stages import by_topics
 from pointsman.runner.start import Begin, Ground, group_of, prepare, reach, rewind
 from pointsman.runner.supervisor import Supervisor
 from pointsman.runner.worker import serve
@@ -65,7 +66,8 @@ def run(
         taken = _taken(document, settings)
         if begin is not None:
             for group, topics in taken.items():
-                rewind(document, cluster, begin, say, group, topics)
+                whole = topics if settings.models else document.source.topics
+                rewind(document, cluster, begin, say, group, whole)
         say("started", **_facts(document, settings))
         crew: Alone | Supervisor
         if settings.seats == 1:
@@ -156,7 +158,7 @@ def _signals(stop: Callable[[], None], kill: Callable[[], None]) -> Iterator[Non
 def _taken(document: Document, settings: Settings) -> dict[str, list[str]]:
     """What is consumed, by consumer group."""
     if not settings.models:
-        return {group_of(document): list(document.source.topics)}
+        return {group_of(document): [*document.source.topics, *by_topics(document).values()]}
     return {group_of(document, model): [request_topic(document, model)] for model in settings.models}
 
 

@@ -8,7 +8,7 @@ and not before the earlier ones of its partition. A batch whose models answer at
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +36,7 @@ class Effects:
         ends: The offset behind what this finishes of each partition.
         events: Events of the source.
         size: Bytes of the records, about.
+        onward: What was decided of events that go on by another key; None: there are none.
     """
 
     keys: Sequence[Key]
@@ -47,6 +48,7 @@ class Effects:
     ends: Sequence[tuple[Partition, int]]
     events: int
     size: int
+    onward: Decided | None = None
 
 
 class Publisher(Protocol):
@@ -179,12 +181,12 @@ class Slices(Flow):
         most: int = 2000,
         share: int = 5000,
         headers: HeadersFor | None = None,
-        together: bool = False,
+        together: Collection[str] = (),
     ) -> None:
         """Args: as those of a `Flow`, and these.
 
-        together: Whether the partitions of one number, of several topics, have one state: what changed it
-            is then published in the order of all their events.
+        together: Topics whose partitions of one number have one state: what changed it is published in the
+            order of all their events.
         """
         super().__init__(engine, _Nowhere(), patience=patience, most=most, share=share, headers=headers)
         self._publisher = publisher
@@ -246,7 +248,7 @@ class Slices(Flow):
         return partition.release()
 
     def _lane(self, partition: Partition) -> Lane:
-        return partition.number if self._together else partition
+        return partition.number if partition.topic in self._together else partition
 
     def _cut(self, flight: _Flight, late: Sequence[Call], owned: Mapping[Place, Partition]) -> None:
         """Makes slices of a batch; publishes those that wait for nothing."""
@@ -316,6 +318,14 @@ class Slices(Flow):
         changes: Changes,
         offsets: Sequence[tuple[Partition, int]],
     ) -> None:
+        if decided.moved is not None:
+            sent = sum(map(len, filter(None, decided.batch.values)))
+            self._publisher.publish(
+                Effects(
+                    (), (), None, letters, decided.unwritable, changes, offsets, len(places), sent, decided
+                )
+            )
+            return
         values: Sequence[Any] = decided.values
         keys: Sequence[Key] = decided.keys
         events = len(places)

@@ -12,15 +12,14 @@ from pointsman.base.errors import EnvironmentFault, Misfit, SpecError, UsageErro
 from pointsman.bus.client import Role, client_config
 from pointsman.bus.faults import fault
 from pointsman.bus.topics import Topics
-from pointsman.enrich.window import WindowKeys
 from pointsman.runner.extracts import EXTRACTS, Extract
 from pointsman.runner.logs import Say
 from pointsman.runner.plans import picked
 from pointsman.runner.requests import request_topic
+from pointsman.runner.stages import BY_TOPIC, by_topics
 from pointsman.runner.state import widened
 from pointsman.runner.writer import Target
 from pointsman.spec.document import Document
-from pointsman.spec.keyed import moved
 
 __all__ = ["Begin", "Ground", "group_of", "prepare", "prepare_changelogs", "reach", "rewind"]
 
@@ -63,6 +62,7 @@ class Ground:
         partitions: How many each source topic has.
         extracts: What else is written of each decision record.
         requests: A router's topics, by the first model of a plan.
+        onward: The topics through which events go on by another key, by the field that they go on to.
     """
 
     partitions: int
@@ -70,12 +70,13 @@ class Ground:
     dead_letters: Target
     extracts: Sequence[Extract] = ()
     requests: Mapping[str, Target] = field(default_factory=dict)
+    onward: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """Every topic that is written."""
         extracts = (Target(extract.topic, extract.largest) for extract in self.extracts)
-        return (self.decisions, self.dead_letters, *extracts, *self.requests.values())
+        return (self.decisions, self.dead_letters, *extracts, *self.requests.values(), *self.onward.values())
 
 
 def group_of(document: Document, model: str = "") -> str:
@@ -105,18 +106,6 @@ def reach(document: Document, seconds: float = _SECONDS) -> Topics:
         raise SpecError([place.finding(misfit.code, str(misfit), misfit.hint)]) from None
 
 
-def _here(document: Document) -> None:
-    """Refuses windows by another key than the source's: events do not go through topics of their own yet."""
-    for spec in document.enrich:
-        window = getattr(spec.config, "window", None)
-        if isinstance(window, WindowKeys) and window.repartition and moved(window, document.source):
-            place = document.where(("enrich", spec.field, "window", "repartition"))
-            message = "'repartition' is not available in this version"
-            raise SpecError(
-                [place.finding("E206", message, "take source.key, or wait for the version with it")]
-            )
-
-
 def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequence[str] = ()) -> Ground:
     """Finds the source topics and makes the topics that the pipeline writes where they are missing.
 
@@ -128,14 +117,15 @@ def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequ
         EnvironmentFault: A source topic is missing, topics do not fit each other, or this user lacks a right.
         UsageError: No route picks one of `models`.
     """
-    _here(document)
     write = document.write
     partitions = cluster.require_sources(document.source.topics)
     extracts = {key: topic for key in EXTRACTS if (topic := getattr(write, key)) is not None}
     own = [write.decisions, write.dead_letters, *extracts.values()]
     asked = _request_topics(document, role, models)
+    onward = {} if role == "dispatch" else by_topics(document)
     cluster.ensure_derived([*own, *asked.values()], partitions)
-    _as_wide(cluster, asked.values(), partitions)
+    cluster.ensure_derived(onward.values(), partitions, BY_TOPIC)
+    _as_wide(cluster, (*asked.values(), *onward.values()), partitions)
 
     def target(name: str) -> Target:
         return Target(name, cluster.largest_record([name]))
@@ -148,6 +138,7 @@ def prepare(document: Document, cluster: Topics, role: str = "all", models: Sequ
             Extract(topic, cluster.largest_record([topic]), EXTRACTS[key]) for key, topic in extracts.items()
         ),
         {model: target(name) for model, name in asked.items()} if role == "route" else {},
+        {name: target(topic) for name, topic in onward.items()},
     )
 
 
@@ -185,12 +176,12 @@ def _request_topics(document: Document, role: str, models: Sequence[str]) -> dic
 
 
 def _as_wide(cluster: Topics, names: Iterable[str], partitions: int) -> None:
-    """An event's request goes to the partition that the event came from."""
+    """An event's request goes to the partition that the event came from; state has one number everywhere."""
     for name, topic in cluster.describe(names).items():
         if topic is not None and topic.partitions != partitions:
             raise EnvironmentFault(
-                f"{name} has {topic.partitions} partitions and the source has {partitions}: requests keep "
-                "their event's partition. Create the topic anew once it is empty, or add partitions"
+                f"{name} has {topic.partitions} partitions and the source has {partitions}: a worker has the "
+                "same ones of both. Create the topic anew once it is empty, or add partitions"
             )
 
 

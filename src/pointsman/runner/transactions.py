@@ -171,6 +171,10 @@ class Transactions:
             for asked in unit.requests:
                 writer.ask(asked.model, asked.keys, asked.values, asked.partitions, asked.headers)
             letters = effects.letters
+            onward = effects.onward
+            if onward is not None and onward.moved is not None:
+                refused = writer.send_on(onward.batch, onward.moved)
+                letters = [*letters, *map(onward.unmovable, refused)]
             if effects.values:
                 refused = writer.write(effects.keys, effects.values, effects.headers)
                 if refused:

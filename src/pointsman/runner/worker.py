@@ -30,6 +30,7 @@ from pointsman.runner.overload import Overload
 from pointsman.runner.requests import request_topic
 from pointsman.runner.router import Router
 from pointsman.runner.settings import Settings
+from pointsman.runner.stages import Stages, by_topics
 from pointsman.runner.start import Ground, group_of, prepare, prepare_changelogs, reach
 from pointsman.runner.state import StateKeeper, backing_in
 from pointsman.runner.tracing import open_tracing
@@ -85,7 +86,8 @@ def _serve(
 ) -> Document | None:
     """Runs one worker; returns the document to go on with, where it ended because that was replaced."""
     model = settings.model(number)
-    taken = document.source.topics if not model else (request_topic(document, model),)
+    onward = {} if model else by_topics(document)
+    taken = (request_topic(document, model),) if model else (*document.source.topics, *onward.values())
     versions = None
     if model:
         versions = Versions(document, partial(load, settings.path, settings.overlays), link.say, metrics)
@@ -104,6 +106,7 @@ def _serve(
         ground.extracts,
         ground.requests,
     )
+    writer.onward = ground.onward
     host = _host(document, settings.role, model, writer, metrics)
     host.tracing = open_tracing(document.pipeline, os.environ, hops=bool(model))
     try:
@@ -116,6 +119,7 @@ def _serve(
             until_idle=settings.until_idle if alone else None,
         )
         consumer = _consumer(document, settings, client, number, trouble)
+        stages = host.stages = Stages(document, host.policy) if onward else None
         state = None if model else _state(document, ground, settings, host, writer, link, metrics)
         if state is not None and len(taken) > 1:
             # Partitions of one number have one state, so one worker has them in every topic.
@@ -141,6 +145,7 @@ def _serve(
             versions=versions,
             owns=host.own,
             state=state,
+            stages=stages,
         )
         if isinstance(worker, ExactlyOnce) and isinstance(host, Router):
             host.asks = worker.transactions
@@ -201,9 +206,16 @@ def _consumer(
     config["group.id"] = group_of(document, model)
     if "group.instance.id" in config and settings.workers > 1:
         config["group.instance.id"] += f"-{number}"
-    # A dispatcher has to know what is left before it takes a new version of the document.
-    ends = {"enable.partition.eof": settings.until_idle is not None or bool(model)}
+    ends = {"enable.partition.eof": _ends_matter(document, settings, model)}
     return {"error_cb": trouble, **config, **ends, "client.id": client}
+
+
+def _ends_matter(document: Document, settings: Settings, model: str) -> bool:
+    """Whether the worker needs to know that it has taken all there is."""
+    # A dispatcher has to know what is left before it takes a new version of the document.
+    if settings.until_idle is not None or model:
+        return True
+    return settings.max_events is not None and bool(by_topics(document))
 
 
 def _producer(

@@ -10,8 +10,9 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pointsman.base.errors import EnvironmentFault
-from pointsman.base.records import DeadLetter
+from pointsman.base.records import Batch, DeadLetter
 from pointsman.bus.faults import fault
+from pointsman.engine.hops import Moved
 from pointsman.runner.changes import Changes
 from pointsman.runner.extracts import Extract
 from pointsman.runner.letters import kafka_headers
@@ -38,6 +39,7 @@ class Writer:
     Attributes:
         bytes: Bytes handed over since everything was acknowledged last.
         changelogs: Where changes of state go, by store.
+        onward: Where events go on by another key, by the field that they go on to.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Writer:
         self._extracts = extracts
         self._requests = requests or {}
         self.changelogs: Mapping[str, str] = {}
+        self.onward: Mapping[str, Target] = {}
         self._largest = min([decisions.largest, *(extract.largest for extract in extracts)])
         self._metrics = metrics
         self._failure: tuple[KafkaError, str] | None = None
@@ -141,6 +144,26 @@ class Writer:
     def too_large(self, model: str, keys: Sequence[Key], values: Sequence[bytes]) -> list[int]:
         """The places of requests that are larger than the topic of `model` takes."""
         return _too_large(keys, values, self._requests[model].largest)
+
+    def send_on(self, batch: Batch, moved: Moved) -> Sequence[int]:
+        """Hands over events that go on by another key; returns the places of those too large for the topic.
+
+        Raises:
+            EnvironmentFault: Kafka does not take them.
+        """
+        target, refused, written = self.onward[moved.name], [], 0
+        records = zip(moved.indices, moved.keys, moved.headers(batch), strict=True)
+        for place, (index, key, headers) in enumerate(records):
+            value = batch.values[index] or b""
+            size = len(value) + len(key or b"") + sum(len(n) + len(v or b"") + 8 for n, v in headers)
+            if size > target.largest:
+                refused.append(place)
+                continue
+            self._produce(target.topic, value, key, headers, 0)
+            written += size
+        self.bytes += written
+        self._metrics.count("pointsman_hops_total", len(moved.indices) - len(refused), moved.name)
+        return refused
 
     def keep(self, changes: Changes) -> None:
         """Hands changes of state over, each to the partition of the source whose state it is.

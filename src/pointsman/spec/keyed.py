@@ -15,39 +15,74 @@ from pointsman.spec.node import Node
 from pointsman.spec.read import Reader
 from pointsman.state.window import BARE
 
-__all__ = ["delivery_warnings", "moved", "window_keys"]
+__all__ = ["delivery_warnings", "hops", "window_keys"]
 
 
-def moved(window: WindowKeys, source: Source) -> bool:
-    """Whether a window goes by another key than the source's records do."""
-    if source.key is None:
+def hops(enrich: Sequence[Enrich], source: Source) -> list[int]:
+    """The numbers of the fields before which events go on by another key, through a topic of their own."""
+    found, key = [], source.key
+    for number, spec in enumerate(enrich):
+        window = _window(spec)
+        if window is not None and window.repartition and _moved(window, key):
+            found.append(number)
+            key = window.key
+    return found
+
+
+def _window(spec: Enrich) -> WindowKeys | None:
+    window = getattr(spec.config, "window", None)
+    return window if isinstance(window, WindowKeys) else None
+
+
+def _moved(window: WindowKeys, key: Program | None) -> bool:
+    """Whether a window goes by another key than events do; `key` None is the Kafka key."""
+    if key is None:
         return window.key.reads != {"key"} or window.key.text.strip() != "key"
-    return not _same(window.key, source.key)
+    return not _same(window.key, key)
 
 
 def window_keys(
     reader: Reader, members: Mapping[str, Node], source: Source, enrich: Sequence[Enrich]
 ) -> None:
     """All events of a window's key reach one worker; what is counted can be false."""
+    key, before = source.key, ""
     for spec in enrich:
-        window = getattr(spec.config, "window", None)
-        if not isinstance(window, WindowKeys):
+        window = _window(spec)
+        if window is None:
             continue
         node = members["enrich"].members[spec.field].members["window"]
-        if moved(window, source) and not window.repartition:
-            own = "key, the Kafka key" if source.key is None else source.key.text
-            reader.tell(
-                node.members["key"],
-                "E243",
-                f"the window's key is not that of the source, so no worker sees all events of one "
-                f"{window.key.shown()}",
-                f"write key: {own}, or add repartition: true",
-            )
+        if _moved(window, key) and not window.repartition:
+            _elsewhere(reader, node, window, source, key, before)
+        elif _moved(window, key):
+            key, before = window.key, spec.field
         _counted(reader, node, window)
         given = node.members.get("aggregate")
         for name, one in (window.aggregate or {}).items():
             if given is not None and isinstance(one, AggregateKeys):
                 _counted(reader, given.members[name], one)
+
+
+def _elsewhere(
+    reader: Reader, node: Node, window: WindowKeys, source: Source, key: Program | None, before: str
+) -> None:
+    """Tells of a window by another key than events go by where it stands.
+
+    Args:
+        key: What they go by there.
+        before: The field that sent them there; empty where none has.
+    """
+    own = "key, the Kafka key" if key is None else key.text
+    whose, what = "the source", f"write key: {own}"
+    if before:
+        whose = f"'{before}', by which events go from there on"
+        if not _moved(window, source.key):
+            what = f"put it before '{before}'"
+    reader.tell(
+        node.members["key"],
+        "E243",
+        f"the window's key is not that of {whose}, so no worker sees all events of one {window.key.shown()}",
+        f"{what}, or add repartition: true",
+    )
 
 
 def _counted(reader: Reader, node: Node, keys: AggregateKeys) -> None:

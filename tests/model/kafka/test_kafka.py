@@ -290,6 +290,7 @@ def test_closing_ends_what_waits(broker: Kafka, topic: TopicFactory) -> None:
     async def work() -> None:
         waiting = asyncio.ensure_future(model.request([(1.0,)], ask(timeout=600)))
         while not (model._link and model._link._pending):
+            assert not waiting.done(), waiting.result()
             await asyncio.sleep(0.01)
         await model.close()
         with pytest.raises(ModelRefused, match="closed"):
@@ -305,6 +306,7 @@ def test_a_request_that_is_given_up_leaves_nothing(broker: Kafka, topic: TopicFa
     async def work() -> None:
         waiting = asyncio.ensure_future(model.request([(1.0,)], ask(timeout=600)))
         while not (model._link and model._link._pending):
+            assert not waiting.done(), waiting.result()
             await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,1 @@
+"""Sessions of a mobile network, each routed by its device and by how its cell behaves now."""
