@@ -131,8 +131,7 @@ def test_damage_is_told_and_the_folder_made_anew(tmp_path: Path) -> None:
     damage(tmp_path / "0")
     again = Disk(tmp_path / "0")
     with pytest.raises(StateError, match="made anew from the changelog"):
-        for n in range(2000):
-            assert again.read(f"k{n}")
+        list(again.keys())
     again.close()
     fresh = Disk(tmp_path / "0")
     assert (fresh.offset, list(fresh.keys())) == (None, [])

@@ -74,11 +74,11 @@ class Disk:
         """All slots of a key with their values, by slot; staged ones stand over committed ones."""
         prefix = joined(key, 0)[:-2]
         found: dict[int, bytes] = {}
-        for name, value in self._walk(prefix):
+        for name, committed in self._walk(prefix):
             if not name.startswith(prefix):
                 break
             if len(name) == len(prefix) + 2:  # else it is of a longer key that goes on with NUL
-                found[int.from_bytes(name[-2:], "big")] = value
+                found[int.from_bytes(name[-2:], "big")] = committed
         for slot, value in self._staged.get(key, {}).items():
             if value is None:
                 found.pop(slot, None)
