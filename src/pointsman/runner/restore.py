@@ -128,7 +128,8 @@ def identities(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, s
     """
     from confluent_kafka import KafkaException, TopicCollection
 
-    asked = connect(kafka).describe_topics(TopicCollection(list(topics)), request_timeout=_ASK_SECONDS)
+    admin = connect(kafka)  # whose answers do not come once it is let go of
+    asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=_ASK_SECONDS)
     try:
         return {topic: str(future.result().topic_id) for topic, future in asked.items()}
     except KafkaException as error:
