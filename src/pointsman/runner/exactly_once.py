@@ -158,10 +158,9 @@ class ExactlyOnce(Worker):
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if not self._aborted and partitions:
             self._flow.step(0.0)
-            if (
-                not self.transactions.finish(_REVOKE_SECONDS, self._membership)
-                and not self.transactions.failed
-            ):
+            if self.transactions.finish(_REVOKE_SECONDS, self._membership):
+                self._checkpoint()
+            elif not self.transactions.failed:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
         if partitions and (left or not self._closing):

@@ -74,6 +74,10 @@ class Backing(Protocol):
     def __len__(self) -> int:
         """How many records are committed or staged, as closely as is known without a walk."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is committed, keys included, as closely as is known without a walk."""
+
     def close(self) -> None:
         """Lets go of files."""
 

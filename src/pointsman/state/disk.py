@@ -157,6 +157,13 @@ class Disk:
         known: Any = self._db.property_int_value("rocksdb.estimate-num-keys")
         return int(known or 0) + sum(map(len, self._staged.values()))
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is committed, about."""
+        known: Any = self._db.property_int_value("rocksdb.estimate-live-data-size")
+        fresh: Any = self._db.property_int_value("rocksdb.cur-size-active-mem-table")
+        return int(known or 0) + int(fresh or 0)
+
     def close(self) -> None:
         """Lets go of the folder."""
         with suppress(Exception):  # what is not in the folder is in the changelog
