@@ -343,6 +343,7 @@ class Worker:
             self._flow.step(0.0)
             if self._writer.flush(_REVOKE_SECONDS):
                 self._partitions.commit_now(consumer, partitions)
+                self._checkpoint()
             else:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
@@ -354,6 +355,11 @@ class Worker:
         left = self._give_up(partitions)
         self._partitions.joined = False
         self._link.say("partitions_lost", partitions=names(partitions), discarded=left)
+
+    def _checkpoint(self) -> None:
+        """All that was written is committed, and partitions go: they may come back to what is on disk."""
+        if self._state is not None and not self._closing:
+            self._state.checkpoint(last=True)
 
     def _give_up(self, partitions: list[TopicPartition]) -> int:
         """Forgets partitions with what waits of them; returns how many events are left to the next owner."""

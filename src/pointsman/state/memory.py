@@ -15,6 +15,9 @@ class Memory:
     Records stand by their own keys, so that a batch of changes is taken quickly, with an index of each key's
     slots beside them. What is staged is another such dict, in which None deletes; it is indexed when somebody
     reads.
+
+    Attributes:
+        size: Bytes of what is committed, keys included.
     """
 
     def __init__(self) -> None:
@@ -23,6 +26,7 @@ class Memory:
         self._staged: dict[bytes, bytes | None] = {}
         self._over: dict[bytes, bytes] = {}
         self._unindexed: list[Sequence[Change]] = []
+        self.size = 0
 
     def read(self, key: str) -> list[tuple[int, bytes]]:
         """All slots of a key with their values, by slot; staged ones stand over committed ones."""
@@ -77,16 +81,20 @@ class Memory:
         for record, value in changes:
             if value is None:
                 self._delete(record)
-            elif record in base:
+            elif (old := base.get(record)) is not None:
                 base[record] = value
+                self.size += len(value) - len(old)
             else:
                 base[record] = value
+                self.size += len(record) + len(value)
                 name = record[:-2]
                 slots[name] = slots.get(name, b"") + record[-2:]
 
     def _delete(self, record: bytes) -> None:
-        if self._base.pop(record, None) is None:
+        old = self._base.pop(record, None)
+        if old is None:
             return
+        self.size -= len(record) + len(old)
         name, slots = record[:-2], self._slots[record[:-2]]
         left = b"".join(slot for at in range(0, len(slots), 2) if (slot := slots[at : at + 2]) != record[-2:])
         if left:
