@@ -104,10 +104,26 @@ class ExactlyOnce(Worker):
         messages = super()._fetch(now)
         self._begin(messages)
         if not self.transactions.failed:
-            return messages
+            return self._new(messages)
         if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
             self._link.quota.give_back(len(messages))
         return []
+
+    def _new(self, messages: list[Any]) -> list[Any]:
+        """Those messages that were not taken before in this assignment of their partition.
+
+        Seldom, around a rebalance, the client hands a partition out from its beginning once more.
+        """
+        taken = {place: p.position for place, p in self._partitions.owned.items() if p.position is not None}
+        new = [m for m in messages if m.offset() >= taken.get((m.topic(), m.partition()), 0)]
+        if len(new) < len(messages):
+            again = len(messages) - len(new)
+            if self._link.quota is not None:
+                self._link.quota.give_back(again)
+            self._link.say(
+                "broker_trouble", problem=f"{again} events were handed out again; they are left out"
+            )
+        return new
 
     def _sending(self) -> bool:
         return not self.transactions.idle
