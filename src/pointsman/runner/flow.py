@@ -183,7 +183,8 @@ class Flow:
         if late or not self._order.disjoint(decided.keys):
             places: Sequence[int] = self._hold(flight, late, owned)
             self._write_at_once(decided, places)
-            batch.headers = {i: batch.headers[i] for i in flight.entries}
+            waits: Any = {i: batch.headers[i] for i in flight.entries}
+            batch.headers = waits  # nobody walks it any more
             _forget(decided, places)
         else:
             self._write_at_once(decided, range(len(batch)))
@@ -330,7 +331,7 @@ class Flow:
         """Writes those events of a batch that wait for nothing, in the batch's order."""
         values: Sequence[Any] = decided.values
         keys: Sequence[Key] = decided.keys
-        if len(places) < len(values) or None in values:
+        if len(places) < len(values) or not all(values):
             places = [i for i in places if values[i] is not None]
             keys = [keys[i] for i in places]
             values = [values[i] for i in places]
