@@ -169,7 +169,7 @@ class Play:
 
 def _steadily(ask: Callable[[], T]) -> T:
     """What `ask` gives, though another play may just have taken the broker down."""
-    for _ in range(9):
+    for _ in range(60):
         try:
             return ask()
         except KafkaException:

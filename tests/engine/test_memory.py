@@ -181,11 +181,12 @@ def test_events_that_change_nothing(policy):
 
 
 def test_the_store_is_named_by_its_definition(policy):
-    """The same definition has the same store, another one another."""
+    """The same field and definition have the same store; fields that differ by case have two."""
     one = policy(first=("counting", ["event.user"], ["event.amount"])).stores[0].name
     assert one.startswith("first-")
     assert len(one) == len("first-") + 8
-    assert policy(other=("counting", ["event.user"], [])).stores[0].name == "other" + one[5:]
+    assert policy(first=("counting", ["event.user"], [])).stores[0].name == one
+    assert policy(First=("counting", ["event.user"], [])).stores[0].name != one
 
 
 def test_a_batched_field_is_asked_once(policy):

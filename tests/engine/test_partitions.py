@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.engine.conftest import batch_of
 
+from pointsman.base.errors import ModelInternal
 from pointsman.engine.build import build
 from pointsman.engine.decide import decide
 from pointsman.spec import load
@@ -39,3 +40,13 @@ def test_a_field_that_is_asked_for_does_not_mix_partitions(tmp_path: Path):
         ("in", 0): ["befor", "after"],
         ("in", 1): ["befor", "after"],
     }
+
+
+def test_what_a_function_raised_is_told_as_it_was(tmp_path: Path):
+    """A failure of a function is not told as one of an expression."""
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    failed = {"asked": lambda rows: [ModelInternal("ValueError: no")] * len(rows)}
+    policy = build(load(tmp_path / "pipeline.yaml"), functions=failed)
+    (call,) = decide(batch_of([{"user": "u"}]), {}, policy, Stores(policy.stores)).calls
+    (error,) = json.loads(call.heads[0] + b"{}}")["decision"]["errors"]
+    assert error == {"at": "enrich.asked", "error": "ValueError: no"}

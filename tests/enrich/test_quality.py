@@ -170,3 +170,25 @@ def test_a_scorecard_adds_points_and_names_a_level(told):
     assert high == {"score": 45, "level": "high", "reasons": ["amount > 1000.0", 'device == "web"']}
     assert medium == {"score": 15, "level": "medium", "reasons": ['device == "web"']}
     assert none == {"score": 0, "reasons": []}
+
+
+def test_an_optional_is_judged_as_what_it_holds(told):
+    """`event.?x` that holds nothing is missing, and has no type or range to be judged."""
+    judged = told("""{quality: {
+      required: [event.?x], types: {event.?x: int}, ranges: {event.?x: [0, 5]}, categories: {event.?x: learn}
+    }}""")
+    absent, there = judged({"id": "a"}, {"id": "b", "x": 3})
+    assert absent == {"score": 0.0, "completeness": 0.0, "reasons": ["event.?x is missing"]}
+    assert [there[name] for name in ("completeness", "types", "ranges", "categories")] == [1.0, 1.0, 1.0, 0.0]
+
+
+def test_a_category_that_moves_begins_anew(tmp_path):
+    """What was learned of one category is not taken for another's when one is put before it."""
+
+    def name(categories: str) -> str:
+        (tmp_path / "p.yaml").write_text(DOCUMENT % f"{{quality: {{categories: {{{categories}}}}}}}")
+        (spec,) = build(load(tmp_path / "p.yaml")).stores
+        return spec.name
+
+    assert name("device: learn, user: learn") != name("id: [a], device: learn, user: learn")
+    assert name("device: learn") == name("device: learn, id: [a]")

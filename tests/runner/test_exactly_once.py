@@ -131,6 +131,7 @@ def test_a_twin_is_told(pipeline: Pipeline) -> None:
     while all(run.process.poll() is None for run in runs):
         pipeline.send(events(200, start=number))
         number += 200
+        runs[0].wait_a_moment(0.1)
     ended = next(run for run in runs if run.process.poll() is not None)
     assert ended.wait() == 3, "".join(ended.errors)[-1500:]
     assert "--instance" in "".join(ended.errors)

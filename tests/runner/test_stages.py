@@ -154,3 +154,14 @@ def test_at_least_once_hops_too(pipeline: Pipeline) -> None:
     sources = [msgspec.json.decode(headers["pointsman-source"]) for _, headers in letters]
     assert {source["topic"] for source in sources} == {pipeline.source}
     assert not any("pointsman-hop" in headers for _, headers in letters)
+
+
+def test_a_router_does_the_whole_way(pipeline: Pipeline) -> None:
+    """In the split deployment routers do every part, and dispatchers see events as they came."""
+    chained(pipeline)
+    sent = events(200)
+    pipeline.send(sent)
+    pipeline.run("--role", "route", "--until-idle", "1")
+    run = pipeline.run("--role", "dispatch", "--model", "fast", "--until-idle", "1")
+    assert run.summary["decisions"] == len(sent)
+    check(pipeline, sent)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pointsman.engine.build import build
+from pointsman.spec.keyed import hops
 from pointsman.spec.load import examine
 
 DOCUMENT = """
@@ -55,6 +56,20 @@ def test_good_windows(found, window, source):
     document, findings = found(window, source)
     assert findings == []
     assert document.delivery == "exactly_once"
+
+
+def test_a_window_after_a_hop_goes_by_its_key(found):
+    """Once events go on by another key, a window by the source's stands in the wrong place."""
+    hop = "key: device, over: 1h, count: true, repartition: true}}, "
+    same = "y: {window: {key: event.device, over: 2h, count: true"
+    assert found(hop + same)[1] == []
+    ((code, message),) = found(hop + "y: {window: {key: user_id, over: 2h, count: true")[1]
+    assert code == "E243"
+    assert "by which events go from there on" in message
+    back = "y: {window: {key: user_id, over: 2h, count: true, repartition: true"
+    document, findings = found(hop + back)
+    assert findings == []
+    assert hops(document.enrich, document.source) == [0, 1]
 
 
 @pytest.mark.parametrize(

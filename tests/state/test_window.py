@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.base.errors import EvalError, Misfit
-from pointsman.cel.values import MISSING
+from pointsman.cel.values import MISSING, Optional
 from pointsman.state import ddsketch, hyperloglog
 from pointsman.state.memory import Memory
 from pointsman.state.window import KINDS, Aggregate, Window
 from pointsman.state.window_exact import ExactStore
+from pointsman.state.window_seed import seed
 from pointsman.state.window_store import WindowStore
 
 OVER = 60_000
@@ -301,3 +303,84 @@ def test_a_sketch_is_bounded():
         sketch.add(value)
     assert len(sketch.data()) <= ddsketch.MOST_BYTES
     assert ddsketch.quantile({}, sketch, 0.99) == pytest.approx(values[int(0.99 * 1999)], rel=0.01)
+
+
+def test_a_future_look_leaves_events_their_window():
+    """An event that only sees, an hour ahead, neither slows nor hoards what is counted before that."""
+    store = WindowStore(Window.of(1000, [Aggregate("sum", 0)], 1, where=True), Memory())
+    see = store.see()
+    see(0, 1, "a", True, 1.0)
+    assert see(3_600_000, 1, "a", False, 1.0) == 0.0
+    found = [see(when, 1, "a", True, 1.0) for when in range(10, 20_000, 10)]
+    assert found[-1] == 100.0
+    assert len(store.functions.numbers(store.live["a"])) <= store.window.kept
+    assert see(3_600_000, 1, "a", False, 1.0) == 0.0
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_largest_numbers_spoil_no_window(exact):
+    """Near the end of a double, a quantile is still told, and a deviation that is beyond it is absent."""
+    window = Window.of(
+        OVER, [Aggregate(kind, 0, kind) for kind in ("max", "std", "quantile")], 1, exact=exact
+    )
+    see = store_of(window, Memory()).see()
+    largest = 1.7976931348623157e308
+    assert see(0, 1, "a", largest) == {"max": largest, "quantile": pytest.approx(largest, rel=0.01)}
+    assert "std" not in see(1, 1, "a", -largest)
+
+
+def test_values_without_a_json_form_are_different_ones():
+    """Infinities and NaN are values of their own; what `event.?x` gives is as what it holds."""
+    part = hyperloglog.Distinct()
+    for value in (inf, -inf, nan, nan, Optional(True, "a"), "a"):
+        part.add(value)
+    assert hyperloglog.distinct(None, part) == 4
+
+
+@pytest.mark.parametrize("name", ["sliding", "exact"])
+def test_an_optional_is_what_it_holds(name):
+    """An aggregate of `event.?x` leaves out what is absent, as one of `event.x` does."""
+    plain, optional = Real(WINDOWS[name]), Real(WINDOWS[name])
+    for when, value in enumerate([3, None, "text", MISSING, 2.5]):
+        held = Optional(False) if value is MISSING else Optional(True, value)
+        assert plain.see(when, "a", True, value) == optional.see(when, "a", True, held)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sum": 40.0, "mean": 10.0},
+        {"sum": 40.0, "mean": 10.0, "count": 4},
+        {"min": 1.0, "max": 7.0, "since_last": 30.0},
+        {"distinct": 3, "count": 5, "rate": 5 / 60},
+        {"std": 2.0},
+    ],
+)
+def test_a_seeded_window_shows_what_was_given(exact, given):
+    """Aggregates over one value are set together."""
+    store = store_of(Window.of(OVER, [Aggregate(kind, 0, kind) for kind in KINDS], 1, exact=exact), Memory())
+    seed(store, "a", given, 1_000_000)
+    shown = store.show("a", 1_000_000)["value"]
+    assert {name: shown[name] for name in given} == pytest.approx(given)
+
+
+@pytest.mark.parametrize(
+    ("exact", "given"),
+    [
+        (True, {"sum": 40.0, "max": 7.0}),
+        (True, {"count": 90_000}),
+        (True, {"since_last": 61.0}),
+        (False, {"sum": 100.0, "mean": -2.5}),
+        (False, {"rate": 1e308}),
+        (False, {"rate": -1}),
+        (False, {"count": 1e300}),
+        (False, {"distinct": 1e300}),
+        (False, {"std": 1e200}),
+    ],
+)
+def test_what_no_window_can_show_is_refused(exact, given):
+    """A test that sets what cannot be is told so, rather than decided by other numbers."""
+    store = store_of(Window.of(OVER, [Aggregate(kind, 0, kind) for kind in KINDS], 1, exact=exact), Memory())
+    with pytest.raises(Misfit):
+        seed(store, "a", given, 1_000_000)

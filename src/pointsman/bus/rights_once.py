@@ -20,7 +20,12 @@ class RightOnPrefix(Right):
 
 
 def rights_of_state(
-    *, pipeline: str, changelogs: Sequence[str], transactions: bool, names: str = "run"
+    *,
+    pipeline: str,
+    changelogs: Sequence[str],
+    transactions: bool,
+    onward: Sequence[str] = (),
+    names: str = "run",
 ) -> tuple[Right, ...]:
     """Returns what a run needs for its transactions and changelogs.
 
@@ -28,13 +33,14 @@ def rights_of_state(
         pipeline: What the names of its transactions begin with.
         changelogs: The topics of its state.
         transactions: Whether it has any.
+        onward: The topics through which events go on by another key.
         names: The command that needs it.
     """
     found: list[Right] = []
     if transactions:
         found.append(RightOnPrefix(names, "transactional-id", f"{pipeline}-", ("Write", "Describe")))
     kept = ("Read", "Write", "Describe", "DescribeConfigs")
-    found += [Right(names, "topic", name, kept) for name in changelogs]
-    found += [Right("topics --create", "topic", name, ("Create",)) for name in changelogs]
+    found += [Right(names, "topic", name, kept) for name in (*changelogs, *onward)]
+    found += [Right("topics --create", "topic", name, ("Create",)) for name in (*changelogs, *onward)]
     found += [Right("state", "topic", name, ("Read", "Describe")) for name in changelogs]
     return tuple(found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from pointsman.base.errors import EvalError
+from pointsman.base.errors import EvalError, ModelError
 from pointsman.cel.check import Checker, Rejected
 from pointsman.cel.complaints import translate
 from pointsman.cel.fields import fit
@@ -262,7 +262,7 @@ def _check(text: str, scope: Scope) -> tuple[Tree, World]:
 
 def describe(error: BaseException) -> str:
     """Returns one short sentence for a person: why an expression has no value."""
-    if isinstance(error, EvalError):
+    if isinstance(error, EvalError | ModelError):
         return str(error)
     if isinstance(error, KeyError):
         return f"no such key: {error.args[0] if error.args else ''}"

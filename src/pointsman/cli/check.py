@@ -50,15 +50,17 @@ def check(
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
     notes: dict[str, str] = {}
+    hops = [] if document is None else _hops(document)
     if document is not None:
         with prints_aside():
             findings = [*findings, *opened(document, notes if live else None)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         told = {"errors": errors, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        told |= {"hops": hops} if hops else {}
         write_json(told | {"not_compared": notes} if live else told, indent=2)
     else:
-        _say(pipeline, findings, errors, notes)
+        _say(pipeline, findings, errors, notes, hops)
     if errors:
         raise typer.Exit(1)
 
@@ -140,7 +142,20 @@ def _remote(document: Document, notes: dict[str, str] | None) -> list[Finding]:
     return asyncio.run(ask())
 
 
-def _say(pipeline: Path, findings: Sequence[Finding], errors: int, notes: Mapping[str, str]) -> None:
+def _hops(document: Document) -> list[str]:
+    """The topics through which events go on by another key, in order."""
+    from pointsman.runner.stages import by_topics
+
+    return list(by_topics(document).values())
+
+
+def _say(
+    pipeline: Path,
+    findings: Sequence[Finding],
+    errors: int,
+    notes: Mapping[str, str],
+    hops: Sequence[str],
+) -> None:
     from pointsman.spec.show import show, summary
 
     if findings:
@@ -148,6 +163,9 @@ def _say(pipeline: Path, findings: Sequence[Finding], errors: int, notes: Mappin
         say()
     for name, note in notes.items():
         say(f"model '{name}' is ready as far as can be told: {note}; its inputs were not compared")
+    if hops:
+        times = "once" if len(hops) == 1 else f"{len(hops)} times"
+        say(f"events go on by another key {times}, through {' and '.join(hops)}")
     colours = paint()
     counts = summary(findings)
     if errors:

@@ -55,7 +55,7 @@ def topics(
     created = _create(cluster, document, partitions) if create else []
     found = cluster.describe(_roles(document))
     behind: dict[str, int] = {}
-    for row in cluster.lag(_group(document), document.source.topics):
+    for row in cluster.lag(_group(document), [*document.source.topics, *_onward(document)]):
         behind[row.topic] = behind.get(row.topic, 0) + row.lag
     rows = [_row(name, role, found[name], behind) for name, role in _roles(document).items()]
     if as_json:
@@ -88,7 +88,14 @@ def _roles(document: Document) -> dict[str, str]:
     roles |= {name: role for name, role in more.items() if name is not None}
     roles |= {name: f"requests of {model} (split)" for model, name in _requests(document).items()}
     tables = {topic: f"table {name}" for name, topic in read_topics(document).items()}
-    return {**tables, **roles, **_changelogs(document)}
+    return {**tables, **roles, **_onward(document), **_changelogs(document)}
+
+
+def _onward(document: Document) -> dict[str, str]:
+    """The topics through which events go on by another key, and to which field."""
+    from pointsman.runner.stages import by_topics
+
+    return {topic: f"events on the way to {field}" for field, topic in by_topics(document).items()}
 
 
 def _changelogs(document: Document) -> dict[str, str]:
@@ -134,13 +141,16 @@ _WRITTEN = ("decisions", "dead letters", "results", "enriched events")
 
 def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
     """Creates missing source topics, then the others with as many partitions as the sources have."""
+    from pointsman.runner.stages import BY_TOPIC
+
     missing = [name for name, topic in cluster.describe(document.source.topics).items() if topic is None]
     created = [name for name in missing if cluster.create(name, partitions)]
     count = cluster.require_sources(document.source.topics)
     read = {topic: settings(document.tables[name]) for name, topic in read_topics(document).items()}
-    kept = _changelogs(document)
-    written = [name for name in _roles(document) if name not in (*document.source.topics, *read, *kept)]
-    created += cluster.ensure_derived(written, count)
+    kept, onward = _changelogs(document), _onward(document)
+    others = {*document.source.topics, *read, *kept, *onward}
+    created += cluster.ensure_derived([name for name in _roles(document) if name not in others], count)
+    created += cluster.ensure_derived(onward, count, BY_TOPIC)
     created += [name for name in kept if cluster.create_changelog(name, count)]
     missing = [name for name, topic in cluster.describe(read).items() if topic is None]
     return [*created, *(name for name in missing if cluster.create(name, count, read[name]))]
@@ -195,6 +205,7 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
     more = rights_of_state(
         pipeline=document.pipeline,
         changelogs=list(_changelogs(document)),
+        onward=list(_onward(document)),
         transactions=document.delivery == "exactly_once",
     )
     roles = dict.fromkeys(right.role for right in (*needed, *more))

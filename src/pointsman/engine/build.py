@@ -167,7 +167,8 @@ def _stores(made: Iterable[tuple[str, Enricher]]) -> Iterable[StoreSpec]:
     """A store for each field that remembers, named by field and definition."""
     for field, enricher in made:
         if isinstance(enricher, Remembers):
-            digest = content_hash(f"{enricher.name}\n{enricher.definition}".encode("utf-8", "surrogatepass"))
+            told = f"{enricher.name}\n{field}\n{enricher.definition}"  # topics of `Spend` and `spend` differ
+            digest = content_hash(told.encode("utf-8", "surrogatepass"))
             yield StoreSpec(field, f"{field.lower()}-{digest[:8]}", enricher.store)
 
 

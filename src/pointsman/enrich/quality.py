@@ -22,7 +22,7 @@ from pointsman.base.config import key as declare
 from pointsman.base.errors import Misfit
 from pointsman.base.keys import key_text
 from pointsman.cel.program import Program
-from pointsman.cel.values import MISSING
+from pointsman.cel.values import MISSING, Optional
 from pointsman.enrich import checks
 from pointsman.enrich.base import COUNTS, Tables, enrichers
 from pointsman.state.base import Backing, Store
@@ -33,8 +33,6 @@ __all__ = ["Duplicates", "Outliers", "Quality", "QualityKeys"]
 TYPES = ("string", "int", "double", "bool", "timestamp", "bytes", "list", "map")
 _LEAST: Final = 10
 """Values that must have been seen before one can be an outlier."""
-_CATEGORIES: Final = 10_000
-"""Values of a category that are learned in one partition."""
 _IDLE_MS: Final = 30 * 86_400_000
 _DUPLICATES, _OUTLIERS, _LEARNED = 0, 1, 1000  # slots of the store, the latter with the check's number
 
@@ -158,6 +156,7 @@ class Quality:
         self._first = len(programs)  # where the values of what remembers begin
         programs += _remembered(keys)
         self.optional: tuple[Program, ...] = tuple(programs)
+        self._opens = any(program.result == "optional" for program in programs)
 
     @classmethod
     def from_config(cls, config: Config) -> Quality:
@@ -171,6 +170,15 @@ class Quality:
     def example() -> str:
         """A valid value of `enrich.<field>`, as YAML."""
         return "{quality: {required: [event.amount], ranges: {event.amount: [0, 1000000]}, max_age: 5m}}"
+
+    def _opened(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values in optionals, such as `event.?x` gives them; MISSING where one has none."""
+        if not self._opens:
+            return values
+        return [
+            value if value.__class__ is not Optional else value.value if value.present else MISSING
+            for value in values
+        ]
 
     def judged(self, age: int, values: Sequence[Any], reasons: list[str]) -> dict[str, Any]:
         """The indicators that follow from the event alone."""
@@ -207,7 +215,7 @@ class Judging(Quality):
 
         def judge(age: int, *values: Any) -> dict[str, Any]:
             reasons: list[str] = []
-            return scored(self.judged(age, values, reasons), reasons)
+            return scored(self.judged(age, self._opened(values), reasons), reasons)
 
         return judge
 
@@ -220,7 +228,11 @@ class Remembering(Quality):
         """What the meaning of the stored bytes depends on."""
         keys = self._keys
         parts = [] if keys.duplicates is None else [f"duplicates {keys.duplicates.key.text}"]
-        parts += [f"learn {program.text}" for program, known in keys.categories if known == "learn"]
+        parts += [
+            f"learn {number} {program.text}"  # the number is the slot's
+            for number, (program, known) in enumerate(keys.categories)
+            if known == "learn"
+        ]
         parts += [
             f"outliers {program.text} by {of.by.text if of.by else ''} last {of.last}"
             for program, of in keys.outliers
@@ -245,8 +257,9 @@ class Remembering(Quality):
         keys, first = self._keys, self._first + len(self._keys.categories)
         step = first + (keys.duplicates is not None)
 
-        def see(when: int, counts: int, age: int, *values: Any) -> dict[str, Any]:
+        def see(when: int, counts: int, age: int, *given: Any) -> dict[str, Any]:
             reasons: list[str] = []
+            values = self._opened(given)
             found = self.judged(age, values, reasons)
             self._learned(store, when, counts == COUNTS, values, found, reasons)
             if keys.duplicates is not None:

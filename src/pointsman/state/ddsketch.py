@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import ceil, exp, log
+from sys import float_info
 from typing import Final
 
 import msgspec
@@ -28,7 +29,8 @@ That is some 300 bins of few values each: values within a factor of 400."""
 
 _GAMMA: Final = (1 + ERROR) / (1 - ERROR)
 _LOG: Final = log(_GAMMA)
-_MIDDLE: Final = 2 / (1 + _GAMMA)
+_MIDDLE: Final = log(2 / (1 + _GAMMA))
+_MOST: Final = log(float_info.max)
 _ORIGIN: Final = 40_000
 """Added to a bin's index, so that the sign of a bin's number is that of its values, and 0 is zero's."""
 _TINY: Final = 1e-300
@@ -134,5 +136,5 @@ def _value(number: int) -> float:
     """The one value that stands for a bin."""
     if number == 0:
         return 0.0
-    size = _MIDDLE * exp((abs(number) - _ORIGIN) * _LOG)
+    size = exp(min(_MOST, (abs(number) - _ORIGIN) * _LOG + _MIDDLE))
     return size if number > 0 else -size

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pointsman.cel.values import to_json
+from pointsman.cel.values import Optional, to_json
 
 __all__ = ["ERROR", "MOST_EXACT", "Distinct", "distinct", "fingerprint", "united"]
 
@@ -44,10 +44,14 @@ _json = msgspec.json.Encoder(enc_hook=to_json, order="deterministic").encode
 
 def fingerprint(value: Any) -> int:
     """64 bits that a value is known by, the same in every process; equal numbers have equal ones."""
+    if value.__class__ is Optional:
+        value = value.value
     if value.__class__ is str:
         text = b"s" + value.encode("utf-8", "surrogatepass")
     elif isinstance(value, float) and value.is_integer():
         text = b"%d" % int(value)
+    elif isinstance(value, float) and value - value != 0.0:
+        text = b"f%r" % value  # JSON has no word for it
     else:
         text = _json(value)
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from pointsman.base.errors import EvalError, Misfit
 from pointsman.base.keys import key_text
-from pointsman.cel.values import MISSING, Mistyped
+from pointsman.cel.values import MISSING, Mistyped, Optional
 from pointsman.state.base import SLOTS
 
 __all__ = ["KINDS", "Aggregate", "See", "Window", "ahead", "has_value", "late", "name_of", "number_of"]
@@ -164,11 +164,15 @@ def name_of(key: Any) -> str:
 
 def has_value(value: Any) -> bool:
     """Whether an expression gave something to be counted."""
+    if value.__class__ is Optional:
+        value = value.value
     return value is not None and value is not MISSING and value.__class__ is not Mistyped
 
 
 def number_of(value: Any) -> float | None:
     """A value as a number that can be counted; None for null, what is missing, infinite or no number."""
+    if value.__class__ is Optional:
+        value = value.value
     if isinstance(value, (int, float)) and value.__class__ is not bool:
         try:
             found = float(value)

@@ -217,9 +217,10 @@ def together(
 
 
 def deviation(n: float, mean: float, square: float, more: float, other: float, rest: float) -> object:
-    """The sample's standard deviation of two parts; MISSING below two values."""
+    """The sample's standard deviation of two parts; MISSING below two values, and where squares are too large
+    for a double."""
     both, _, squares = together((n, more), (mean, other), (square, rest))
-    return MISSING if both < 2 else sqrt(max(0.0, squares) / (both - 1))
+    return MISSING if both < 2 or squares - squares != 0.0 else sqrt(max(0.0, squares) / (both - 1))
 
 
 def newest(times: Sequence[float], values: Sequence[float]) -> tuple[int, float]:

@@ -42,7 +42,7 @@ class Functions:
 
     Attributes:
         new: An entry without events, of the prefix of its records' keys.
-        roll: `roll(e, k)` makes sub-bucket k, later than the current one, the current one.
+        roll: `roll(e, k)` makes sub-bucket k, later than all that have events, the current one.
         fold: `fold(e, k)` brings `p…` up to date for an event of sub-bucket k.
         at: `at(e, k)`: an entry whose current sub-bucket is k, none later than e's; for looking only.
         look: `look(e, when)`: the value, with nothing counted.

@@ -271,7 +271,8 @@ def _deviation(values: list[Any], _: float) -> Any:
     if len(values) < 2:
         return MISSING
     mean = total(values) / len(values)
-    return sqrt(total([(value - mean) ** 2 for value in values]) / (len(values) - 1))
+    squares = total([(value - mean) * (value - mean) for value in values])
+    return MISSING if squares - squares != 0.0 else sqrt(squares / (len(values) - 1))
 
 
 def _quantile(values: list[Any], q: float) -> Any:

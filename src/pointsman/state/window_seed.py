@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from math import isclose
+from typing import Any, Final
 
-from pointsman.base.errors import Misfit
+from pointsman.base.errors import EvalError, Misfit
 from pointsman.state.ddsketch import DDSketch
 from pointsman.state.hyperloglog import Distinct, fingerprint
 from pointsman.state.window import Aggregate, Window, number_of
@@ -14,6 +15,9 @@ from pointsman.state.window_exact import ExactStore
 from pointsman.state.window_store import WindowStore
 
 __all__ = ["seed"]
+
+_MOST: Final = 100_000
+"""So many events or values are made up for a test."""
 
 
 def seed(store: WindowStore | ExactStore, key: str, value: Any, when: int) -> None:
@@ -30,9 +34,39 @@ def seed(store: WindowStore | ExactStore, key: str, value: Any, when: int) -> No
     """
     given = _given(store.window, value)
     if isinstance(store, ExactStore):
-        _seed_events(store, key, given, when)
+        try:
+            _seed_events(store, key, given, when)
+        except EvalError as error:
+            raise Misfit("E205", str(error), "set a smaller number, or leave bucket: exact out") from None
     else:
         _seed_cells(store, key, given, when)
+    _verify(store, key, given, when)
+
+
+def _verify(store: WindowStore | ExactStore, key: str, given: Given, when: int) -> None:
+    """A window shows what it was given, or says what it cannot show."""
+    shown = (store.show(key, when) or {}).get("value")
+    for one, value in given:
+        found = shown if one.name is None else (shown or {}).get(one.name)
+        wanted = len(_different(value)) if one.kind == "distinct" else value
+        if isinstance(value, list) or _near(one, wanted, found, store.window.over):
+            continue
+        whose = one.kind if one.name is None else one.name
+        raise Misfit(
+            "E205",
+            f"no events that a test makes up show {value:g} as '{whose}' here, they show "
+            f"{'nothing' if found is None else format(found, 'g')}",
+            "set fewer aggregates, or such as can be together",
+        )
+
+
+def _near(one: Aggregate, wanted: float, found: float | None, over: int) -> bool:
+    if found is None:
+        return wanted == 0 and one.kind in ("count", "rate", "sum", "distinct")
+    if one.kind == "rate":  # whole events
+        return abs(found - wanted) <= 500.5 / over
+    most = {"distinct": 0.2, "quantile": 0.0101}.get(one.kind, 1e-9)
+    return isclose(found, wanted, rel_tol=most, abs_tol=1e-9)
 
 
 Given = Sequence[tuple[Aggregate, Any]]
@@ -55,8 +89,13 @@ def _checked(one: Aggregate, value: Any) -> Any:
         return value
     number = number_of(value)
     whole = one.kind in ("count", "distinct")
-    if number is None or (whole and (number < 0 or not number.is_integer())):
+    least = 0.0 if whole or one.kind in ("rate", "since_last", "std") else None
+    small = number is not None and least is not None and number < least
+    most = _MOST if one.kind == "distinct" else 1 << 53
+    large = whole and number is not None and number > most
+    if number is None or small or large or (whole and not number.is_integer()):
         wanted = "a whole number" if whole else "a number"
+        wanted += f" up to {most:,}" if large else " from 0 on" if small else ""
         raise Misfit("E205", f"'{one.kind}' shows {wanted}, not {value!r}", "give the value before the event")
     return int(number) if whole else number
 
@@ -79,13 +118,13 @@ def _seed_cells(store: WindowStore, key: str, given: Given, when: int) -> None:
     for one, value in sorted(given, key=lambda pair: pair[0].kind == "mean"):
         at = one.value
         if one.kind in ("count", "rate"):
-            count = value if one.kind == "count" else round(value * window.over / 1000)
+            count = value if one.kind == "count" else _whole(value * window.over / 1000, 1 << 53)
             put("has" if at is not None else "events", at, "", count)
         elif one.kind in ("sum", "min", "max"):
             put(one.kind, at, "", value)
         elif one.kind == "mean":
             total = next((v for other, v in given if (other.kind, other.value) == ("sum", at)), value)
-            count = max(1, round(total / value)) if value else 1
+            count = max(1, _whole(total / value, 1 << 53)) if value else 1
             put("sum", at, "", total)
             put("numbers", at, "", count)
         elif one.kind == "std":
@@ -95,7 +134,7 @@ def _seed_cells(store: WindowStore, key: str, given: Given, when: int) -> None:
             put("last", at, "t", when)
             put("last", at, "v", value)
         elif one.kind == "since_last":
-            put("newest", at, "", when - round(value * 1000))
+            put("newest", at, "", when - _whole(value * 1000, 1 << 53))
         else:
             put(one.kind, at, "", _sketch(one.kind, value))
     store.touch(entry, when)
@@ -120,22 +159,35 @@ def _different(value: Any) -> list[Any]:
 def _seed_events(store: ExactStore, key: str, given: Given, when: int) -> None:
     columns: dict[tuple[str, int], list[Any]] = {}
     events, ago = 1, 0
+    sums = {one.value: value for one, value in given if one.kind == "sum"}
+    means = {one.value for one, value in given if one.kind == "mean" and value}
     for one, value in given:
         if one.kind in ("count", "rate"):
-            count = value if one.kind == "count" else round(value * store.window.over / 1000)
+            wanted = value if one.kind == "count" else value * store.window.over / 1000
+            count = _whole(wanted, _MOST)
             events = count if one.value is None else events
             if one.value is not None:
                 columns["has", one.value] = [True] * count
         elif one.kind == "since_last":
-            ago = round(value * 1000)
+            ago = _whole(value * 1000, 1 << 53)
+            if one.value is not None:
+                columns.setdefault(("has", one.value), [True])
         elif one.kind == "distinct" and one.value is not None:
             columns["print", one.value] = [fingerprint(other) for other in _different(value)]
-        elif one.value is not None:
+        elif one.kind == "mean" and one.value is not None and value and one.value in sums:
+            # as many of the mean as give the sum
+            count = max(1, _whole(sums[one.value] / value, _MOST))
+            columns.setdefault(("number", one.value), []).extend([value] * count)
+        elif one.value is not None and not (one.kind == "sum" and one.value in means):
             numbers = columns.setdefault(("number", one.value), [])
             numbers += _NUMBERS.get(one.kind, _itself)(value)
     for n in range(max([events, *map(len, columns.values())])):
         row = [columns[use][n] if n < len(columns.get(use, ())) else None for use in store.uses]
         store.put(key, (when - ago, *row))
+
+
+def _whole(value: float, most: int) -> int:
+    return round(min(value, most))
 
 
 def _itself(value: float) -> list[float]:

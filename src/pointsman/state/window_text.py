@@ -71,7 +71,11 @@ class Writer:
         return [f"e.c{field.name} = {field.empty}" for field in self.fields]
 
     def roll(self) -> list[str]:
-        """Closes the current sub-bucket; forgets those that no event can see any more."""
+        """Makes another sub-bucket, one without events, the current one.
+
+        It closes the one that was; forgets those that no event can see any more. Where nothing was counted
+        in the current one yet, as it was but looked at, the other may be an earlier one.
+        """
         window = self.window
         return [
             "def roll(e, k):",
@@ -302,7 +306,7 @@ class Writer:
             "            return peek(e, when, counts)",
             f"        k = when // {window.bucket}",
             "        if k != e.k:",
-            "            if k < e.k:",
+            f"            if k <= e.newest // {window.bucket}:",
             f"                return older(e, when, k{values})",
             "            roll(e, k)",
             "            e.newest = when",

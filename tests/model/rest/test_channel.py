@@ -74,7 +74,7 @@ def played(scene: Scene) -> None:
         (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + WHOLE, b"{}"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", b"{}"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
-        (OK + b"Content-Encoding: gzip\r\nContent-Length: 22\r\n\r\n" + gzip.compress(b"{}"), b"{}"),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 22\r\n\r\n" + gzip.compress(b"{}", mtime=0), b"{}"),
     ],
 )
 def test_a_connection_is_used_again_after_a_whole_reply(says: bytes, body: bytes) -> None:
@@ -130,8 +130,11 @@ def test_a_reply_without_a_length_ends_with_its_connection() -> None:
         (OK + b"Content-Length: 101\r\n\r\n" + b"x" * 101, TooLong),
         (OK + b"X: " + b"x" * 100_000, NotHttp),
         (OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", NotHttp),
-        (OK + b"Content-Encoding: gzip\r\nContent-Length: 10\r\n\r\n" + gzip.compress(b"{}")[:10], NotHttp),
-        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b" " * 101), TooLong),
+        (
+            OK + b"Content-Encoding: gzip\r\nContent-Length: 10\r\n\r\n" + gzip.compress(b"{}", mtime=0)[:10],
+            NotHttp,
+        ),
+        (OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b" " * 101, mtime=0), TooLong),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", NotHttp),
     ],
 )
