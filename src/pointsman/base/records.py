@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,9 @@ class Column(Protocol[T_co]):
 
     def __getitem__(self, index: int, /) -> T_co:
         """What record `index` has."""
+
+    def __iter__(self) -> Iterator[T_co]:
+        """What each record has, in order."""
 
 
 @dataclass(slots=True)

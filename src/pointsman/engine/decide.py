@@ -282,6 +282,7 @@ def decide(
     state: State | None = None,
     *,
     overload: bool = False,
+    drain: bool = True,
     watch: Callable[[int, dict[str, Any], Errors | None], None] | None = None,
 ) -> Decided:
     """Decodes, enriches and routes `batch` in order and chooses models; nothing here waits.
@@ -292,6 +293,7 @@ def decide(
         policy: The version in force.
         state: The stores of the batch's partitions; needed where the policy has any.
         overload: Whether the model of `limits.max_lag` answers, whatever was picked; the policy has one.
+        drain: Whether to gather what changed in the stores; else whoever has them does so later.
         watch: See `Decided.watch`.
 
     Returns:
@@ -308,5 +310,6 @@ def decide(
     out.watch = watch
     (policy.overloaded if overload and policy.overloaded else policy.decide)(batch, out, tables)
     out.calls = [call for call in out._calls if call.indices]
-    out.drain()
+    if drain:
+        out.drain()
     return out

@@ -84,6 +84,7 @@ def bind_metadata(parts: Parts) -> None:
             code.write(f"kept{n}, waiting{n} = [], []")
     if remembers(parts) or parts.leg.onward is not None:
         code.write("here = there = None", f"max_ahead = {parts.max_ahead}")
+        code.write("carried = list(batch.headers)", "stamps = list(batch.timestamps)")
     if parts.watched:
         code.write("watch = out.watch")
     if parts.enrichers:
@@ -124,10 +125,10 @@ def _write_counts(parts: Parts) -> None:
     """Whether the event changes what is remembered."""
     write = parts.code.write
     write("counts = 1")
-    with write.block("if (found := batch.headers[i]) and redriven(found):"):
+    with write.block("if (found := carried[i]) and redriven(found):"):
         write("counts = 0")
     if parts.time is not None:
-        write("stamp = batch.timestamps[i]")
+        write("stamp = stamps[i]")
         with write.block("if when > (batch.now_ms if stamp == -1 else stamp) + max_ahead:"):
             write("counts = -1")
     if _dedupes(parts):

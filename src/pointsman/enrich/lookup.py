@@ -88,7 +88,18 @@ class Lookup:
                 return default
             raise EvalError(f"the row of {_quoted(key)} in table '{table}' has no '{take}'")
 
-        return look_up
+        if take is None:
+            return look_up
+
+        def look_up_column(key: Any) -> Any:
+            if key.__class__ is str:
+                try:
+                    return rows[key][take]
+                except (KeyError, TypeError):  # no such row or column
+                    pass
+            return look_up(key)
+
+        return look_up_column
 
 
 def _quoted(key: Any) -> str:

@@ -16,7 +16,6 @@ from pointsman.base.records import Batch, DeadLetter
 from pointsman.engine.decide import Call, Decided
 from pointsman.engine.hops import Moved
 from pointsman.model.pool import Ticket
-from pointsman.runner.changes import Changes, changes_of
 from pointsman.runner.headers import HeadersFor
 from pointsman.runner.order import Key, KeyOrder, Waiting
 from pointsman.runner.partitions import Partition
@@ -135,7 +134,6 @@ class Flow:
         share: int = 5000,
         headers: HeadersFor | None = None,
         gather: float = 0.0,
-        keep: Callable[[Changes], None] = lambda _: None,
         onward: Callable[[Batch, Moved], Sequence[int]] = lambda *_: (),
     ) -> None:
         """Args:
@@ -144,10 +142,8 @@ class Flow:
         share: Events that may wait for one model before those that have a fallback go there at once.
         headers: Makes the headers of decision records; None makes none.
         gather: Seconds between two looks for answers while they come one after the other.
-        keep: Writes what a batch has changed of state, before what it decided.
         onward: Writes events that go on by another key; returns the places of those that are too large.
         """
-        self._keep = keep
         self._onward = onward
         self._make_headers = headers
         self._gather = gather
@@ -171,8 +167,6 @@ class Flow:
             owned: The assignment of each of its partitions.
         """
         decided = self._engine.decide(batch)
-        if changes := changes_of(decided):
-            self._keep(changes)
         if decided.moved is not None:
             self._send_on(decided, decided.moved)
             for place, last in ends(batch):
@@ -183,7 +177,8 @@ class Flow:
         if late or not self._order.disjoint(decided.keys):
             places: Sequence[int] = self._hold(flight, late, owned)
             self._write_at_once(decided, places)
-            batch.headers = {i: batch.headers[i] for i in flight.entries}
+            waits: Any = {i: batch.headers[i] for i in flight.entries}
+            batch.headers = waits  # nobody walks it any more
             _forget(decided, places)
         else:
             self._write_at_once(decided, range(len(batch)))
@@ -330,7 +325,7 @@ class Flow:
         """Writes those events of a batch that wait for nothing, in the batch's order."""
         values: Sequence[Any] = decided.values
         keys: Sequence[Key] = decided.keys
-        if len(places) < len(values) or None in values:
+        if len(places) < len(values) or not all(values):
             places = [i for i in places if values[i] is not None]
             keys = [keys[i] for i in places]
             values = [values[i] for i in places]

@@ -50,6 +50,7 @@ class Host:
         overload: Whether the model of `limits.max_lag` answers, whatever is picked.
         tracing: Makes spans of decisions; None where nobody asked.
         state: What is remembered of each partition; needed where the policy has stores.
+        drains: Whether what changed in it is gathered batch by batch; else whoever has the state does so.
         after: Shown each batch once it is decided.
         stages: The parts of the policy, where events go on by another key; each batch is then of one part.
             None: every batch goes all the way.
@@ -80,6 +81,7 @@ class Host:
         self.overload = False
         self.tracing: Tracing | None = None
         self.state: State | None = None
+        self.drains = True
         self.after: Callable[[Decided], None] = lambda _: None
         self.stages: Stages | None = None
 
@@ -159,7 +161,7 @@ class Host:
         if policy.decoder.prepare is not None:
             policy.decoder.prepare(batch.values)
         with self._tables.batch(batch) as rows:
-            decided = decide(batch, rows, policy, self.state, overload=self.overload)
+            decided = decide(batch, rows, policy, self.state, overload=self.overload, drain=self.drains)
         self.after(decided)
         count = self.metrics.count
         count("pointsman_batches_total")

@@ -21,7 +21,6 @@ from pointsman.base.records import Batch
 from pointsman.bus.faults import fault
 from pointsman.engine.hops import Moved
 from pointsman.runner.assignment import Assignment, Place, names
-from pointsman.runner.changes import Changes
 from pointsman.runner.flow import Engine, Flow
 from pointsman.runner.headers import HeadersFor
 from pointsman.runner.intake import Intake
@@ -137,14 +136,13 @@ class Worker:
             share=self._pace.in_flight // 2,
             headers=headers,
             gather=self._pace.gather,
-            keep=self._keep,
             onward=self._send_on,
         )
 
-    def _keep(self, changes: Changes) -> None:
-        """Writes what changed of state; at least once, it holds from then on."""
-        self._writer.keep(changes)
-        if self._state is not None:
+    def _keep(self) -> None:
+        """Writes what changed of state since the last time, before a commit; it holds from then on."""
+        if self._state is not None and (changes := self._state.drain()):
+            self._writer.keep(changes)
             self._state.apply(changes)
 
     def _send_on(self, batch: Batch, moved: Moved) -> Sequence[int]:
@@ -283,12 +281,15 @@ class Worker:
 
     def _commit_early(self, now: float) -> None:
         """Commits where it is time and everything happens to be acknowledged."""
-        if now >= self._commit_at and self._writer.flush(0.0):
-            self._commit()  # what was just fetched is not in it
+        if now >= self._commit_at:
+            self._keep()
+            if self._writer.flush(0.0):
+                self._commit()  # what was just fetched is not in it
 
     def _commit_due(self, now: float) -> None:
         """Commits where it cannot be put off."""
         if now >= self._commit_at + self._pace.grace or self._writer.bytes > _FLUSH_BYTES:
+            self._keep()
             self._deliver()
             self._commit()
 
@@ -341,6 +342,7 @@ class Worker:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if not self._aborted:
             self._flow.step(0.0)
+            self._keep()
             if self._writer.flush(_REVOKE_SECONDS):
                 self._partitions.commit_now(consumer, partitions)
                 self._checkpoint()
@@ -384,6 +386,7 @@ class Worker:
         while self._flow.events and self._clock.monotonic() < end:
             self._flow.step(0.05)
             self._intake.serve()
+        self._keep()
         self._deliver(_DRAIN_SECONDS)
         while not self._partitions.commit_now(self._intake.consumer):
             if self._clock.monotonic() >= end:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
@@ -30,6 +30,13 @@ class _HeadersOf:
             return None
         return found
 
+    def __iter__(self) -> Iterator[Headers | None]:
+        messages: Any = self._messages
+        try:
+            return iter([message.headers() for message in messages])
+        except UnicodeDecodeError:
+            return map(self.__getitem__, range(len(messages)))
+
 
 class _TimestampsOf:
     """Asks a message for its timestamp only when it is needed."""
@@ -43,6 +50,10 @@ class _TimestampsOf:
         message: Any = self._messages[index]
         found: int = message.timestamp()[1]
         return found
+
+    def __iter__(self) -> Iterator[int]:
+        messages: Any = self._messages
+        return iter([message.timestamp()[1] for message in messages])
 
 
 def batch_of(messages: Sequence[Any], topics: Sequence[str], now_ms: int) -> Batch:

@@ -329,7 +329,7 @@ class Slices(Flow):
         values: Sequence[Any] = decided.values
         keys: Sequence[Key] = decided.keys
         events = len(places)
-        if events < len(values) or None in values:
+        if events < len(values) or not all(values):
             places = [i for i in places if values[i] is not None]
             keys = [keys[i] for i in places]
             values = [values[i] for i in places]

@@ -228,6 +228,16 @@ class StateKeeper:
             if held is not None and store in held.backings:
                 held.backings[store].apply(found)
 
+    def drain(self) -> Changes:
+        """What changed in all stores since the last time."""
+        found: Changes = []
+        for number, held in self._held.items():
+            stores = held.stores
+            if stores is not None:
+                drained = [(number, spec.name, stores[spec.field].drain()) for spec in self._specs]
+                found += [one for one in drained if one[2]]
+        return found
+
     def discard(self) -> None:
         """What is not committed never was."""
         for held in self._held.values():

@@ -172,11 +172,16 @@ class Writer:
             EnvironmentFault: Kafka does not take them.
         """
         for number, store, found in changes:
-            keys, values = zip(*found, strict=True)
-            size = sum(map(len, keys)) + sum(map(len, filter(None, values)))
-            self._produce_batch(self.changelogs[store], keys, values, size, [number] * len(keys))
+            topic = self.changelogs[store]
+            messages = [{"key": key, "value": value} for key, value in found]
+            size = sum([len(key) if value is None else len(key) + len(value) for key, value in found])
+            if self._has_room(len(messages), size):
+                self._hand_over(topic, messages, number)
+            else:
+                for key, value in found:
+                    self._produce(topic, value, key, (), 0, number)
             self.bytes += size
-            self._metrics.count("pointsman_state_records_total", len(keys))
+            self._metrics.count("pointsman_state_records_total", len(messages))
             self._metrics.count("pointsman_state_bytes_total", size)
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
@@ -259,18 +264,28 @@ class Writer:
         partitions: Sequence[int] | None = None,
     ) -> None:
         """Hands over records without headers, all at once where the client's queue surely takes them."""
-        if len(self._producer) + len(values) > self._most_records or self.bytes + size > self._most_bytes:
+        if not self._has_room(len(values), size):
             for n, value in enumerate(values):
                 self._produce(topic, value, keys[n], (), 0, _ANY if partitions is None else partitions[n])
-            return
-        pairs = zip(keys, values, strict=True)
-        batches = {_ANY: [{"value": value, "key": key} for key, value in pairs]} if partitions is None else {}
-        for n, partition in enumerate(partitions or ()):
-            batches.setdefault(partition, []).append({"value": values[n], "key": keys[n]})
-        for partition, messages in batches.items():
-            if self._producer.produce_batch(topic, messages, partition=partition) < len(messages):
-                refused: Any = next(m["_error"] for m in messages if "_error" in m)
-                raise self._fault(refused, topic)
+        elif partitions is None:
+            pairs = zip(keys, values, strict=True)
+            self._hand_over(topic, [{"value": value, "key": key} for key, value in pairs], _ANY)
+        else:
+            batches: dict[int, list[dict[str, Any]]] = {}
+            for n, partition in enumerate(partitions):
+                batches.setdefault(partition, []).append({"value": values[n], "key": keys[n]})
+            for partition, messages in batches.items():
+                self._hand_over(topic, messages, partition)
+
+    def _has_room(self, records: int, size: int) -> bool:
+        """Whether the client's queue surely takes so many records of `size` bytes together."""
+        return len(self._producer) + records <= self._most_records and self.bytes + size <= self._most_bytes
+
+    def _hand_over(self, topic: str, messages: list[dict[str, Any]], partition: int) -> None:
+        """Hands over records all at once."""
+        if self._producer.produce_batch(topic, messages, partition=partition) < len(messages):
+            refused: Any = next(m["_error"] for m in messages if "_error" in m)
+            raise self._fault(refused, topic)
 
     def _produce(
         self,

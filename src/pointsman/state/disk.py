@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from pointsman.base.errors import EnvironmentFault, MissingExtra, StateError
 from pointsman.state.base import Change, joined, parted
+from pointsman.state.overlay import Overlay
 
 __all__ = ["Disk"]
 
@@ -57,7 +58,7 @@ class Disk:
             MissingExtra: RocksDB is not installed.
             EnvironmentFault: The folder cannot be written.
         """
-        self._staged: dict[str, dict[int, bytes | None]] = {}
+        self._over = Overlay()
         self._now_ms = now_ms
         self.folder, self._db = self._open(folder)
         self.offset: int | None = None
@@ -79,33 +80,21 @@ class Disk:
                 break
             if len(name) == len(prefix) + 2:  # else it is of a longer key that goes on with NUL
                 found[int.from_bytes(name[-2:], "big")] = committed
-        for slot, value in self._staged.get(key, {}).items():
-            if value is None:
-                found.pop(slot, None)
-            else:
-                found[slot] = value
+        self._over.put(prefix, found)
         return sorted(found.items())
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes that are not committed yet; they stay in memory."""
-        for name, value in changes:
-            key, slot = parted(name)
-            self._staged.setdefault(key, {})[slot] = value
+        self._over.stage(changes)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Takes over changes that were staged and are now committed."""
         self.load(changes)
-        for name, value in changes:
-            key, slot = parted(name)
-            slots = self._staged.get(key)
-            if slots is not None and slot in slots and slots[slot] is value:
-                del slots[slot]
-                if not slots:
-                    del self._staged[key]
+        self._over.settle(changes)
 
     def discard(self) -> None:
         """Drops everything staged."""
-        self._staged.clear()
+        self._over.clear()
 
     def load(self, changes: Sequence[Change]) -> None:
         """Takes committed changes as the changelog has them."""
@@ -136,26 +125,27 @@ class Disk:
         self._db.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder, self._db = self._open(self.folder)
-        self._staged.clear()
+        self._over.clear()
         self.offset = None
 
     def keys(self) -> Iterator[str]:
         """Every key that has a value, each once."""
-        last: str | None = None
-        for name, _ in self._walk(b""):
-            if len(name) >= _SLOT_BYTES:
-                key, _ = parted(name)
-                if key != last and (key not in self._staged or self.read(key)):
+        over, last = dict.fromkeys(self._over.names(), True), b""
+        for record, _ in self._walk(b""):
+            if len(record) >= _SLOT_BYTES and record[:-2] != last:
+                last = record[:-2]
+                key, _ = parted(record)
+                if not over.pop(last, False) or self.read(key):
                     yield key
-                last = key
-        for key, slots in list(self._staged.items()):
-            if any(value is not None for value in slots.values()) and not self._has(key):
+        for name in over:
+            key = name[:-1].decode("utf-8", "surrogatepass")
+            if self.read(key):
                 yield key
 
     def __len__(self) -> int:
         """How many records there are, about."""
         known: Any = self._db.property_int_value("rocksdb.estimate-num-keys")
-        return int(known or 0) + sum(map(len, self._staged.values()))
+        return int(known or 0) + len(self._over)
 
     @property
     def size(self) -> int:
@@ -168,15 +158,6 @@ class Disk:
         """Lets go of the folder."""
         with suppress(Exception):  # what is not in the folder is in the changelog
             self._db.close()
-
-    def _has(self, key: str) -> bool:
-        """Whether something is committed of a key."""
-        staged = self._staged.pop(key, None)
-        try:
-            return bool(self.read(key))
-        finally:
-            if staged is not None:
-                self._staged[key] = staged
 
     def _any(self) -> bool:
         return next(self._walk(b""), None) is not None
