@@ -192,11 +192,13 @@ def test_a_split_deployment_decides_once(pipeline: Pipeline) -> None:
     sent = [{**event, "kind": "paced"} for event in events(2000)]
     pipeline.send(sent)
     router = pipeline.start("--role", "route", "--instance", "a")
+    router.wait_for("state_restored")
     pipeline.wait_until_written(f"{pipeline.name}.requests.paced", 1, router)
     router.kill()
     pipeline.run("--role", "route", "--instance", "a", "--until-idle", "0.3")
     dispatch = ("--role", "dispatch", "--model", "paced", "--instance", "a")
     dispatcher = pipeline.start(*dispatch)
+    dispatcher.wait_for("partitions_assigned")
     pipeline.wait_until_written(f"{pipeline.name}.decisions", 1, dispatcher)
     dispatcher.kill()
     pipeline.run(*dispatch, "--until-idle", "0.3")
