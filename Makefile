@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+JOBS   ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-servers lint chaos conformance bench example generate wheel
@@ -22,8 +23,8 @@ setup: $(STAMP) ## make .venv with everything installed
 demo: $(STAMP) ## watch events go through a pipeline on a real broker
 	@$(BIN)/pointsman demo
 
-test: lint ## lint, type-check and run every test on a real broker
-	@$(BIN)/python -m pytest -rs
+test: lint ## lint, type-check and run every test on real brokers (JOBS=3)
+	@$(BIN)/python -m pytest -rs --numprocesses $(JOBS) --dist worksteal
 
 test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
 	@$(BIN)/python -m pytest -rs tests/servers/real_*.py

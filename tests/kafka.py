@@ -1,4 +1,4 @@
-"""One real Kafka broker for the whole test session, and what tests do with it."""
+"""One real Kafka broker for all tests of a process, and what tests do with it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Kafka:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """The session's broker; the one that POINTSMAN_TEST_BOOTSTRAP names where it is set."""
+    """The broker of this process' tests; the one that POINTSMAN_TEST_BOOTSTRAP names where it is set."""
     if running := os.environ.get("POINTSMAN_TEST_BOOTSTRAP"):
         yield Kafka({"bootstrap.servers": running})
         return

@@ -153,3 +153,27 @@ def test_a_model_that_is_not_needed_may_be_broken(pointsman: Pointsman, mine: Pa
     assert large.code == 1
     assert "E413" in large.err
     assert "careful: {python:" in large.err
+
+
+def test_why_quality_and_a_score_are_what_they_are(pointsman: Pointsman, tmp_path: Path) -> None:
+    """Their reasons stand below them, also those that depend on earlier events."""
+    (tmp_path / "m.py").write_text("def f(rows): return [1 for _ in rows]")
+    (tmp_path / "pipeline.yaml").write_text(
+        """version: 1
+pipeline: p
+source: {topics: [in], fields: {id: string, amount: double}}
+enrich:
+  quality: {quality: {ranges: {amount: [0, 100]}, duplicates: {key: id, within: 1h}}}
+  risk: {score: {points: [{when: amount > 50.0, add: 5}]}}
+models: {m: {python: "m:f"}}
+routes: [{name: all, use: m}]
+"""
+    )
+    (tmp_path / "events.jsonl").write_text('{"id": "a", "amount": 1}\n{"id": "a", "amount": 200}\n')
+
+    done = pointsman("explain", "--events", "events.jsonl", "--line", "2", "--state", cwd=tmp_path)
+
+    assert "because  amount is 200, outside of 0 to 100" in done.out
+    assert "because  'a' was seen " in done.out
+    assert "because  amount > 50.0" in done.out
+    assert '"duplicates": 0.0' in done.out

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pointsman.cli.screen import Paint, columns, jsonish, plain
+from pointsman.cli.screen import Paint, clean, columns, jsonish, plain
 
 __all__ = ["render", "route_lines"]
 
@@ -66,12 +66,17 @@ def _time(ms: int | None) -> str:
 
 
 def _metadata(metadata: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
-    rows = []
+    """Each field; what gives reasons, such as quality and scorecards, has them below."""
+    rows, reasons = [], []
     for field in metadata:
-        error = field.get("error")
-        value = paint(f"! {error}", "bad") if error else jsonish(field["value"], limit=_VALUE)
+        error, found = field.get("error"), field["value"]
+        why = found.get("reasons", ()) if isinstance(found, Mapping) else ()
+        if why:
+            found = {name: value for name, value in found.items() if name != "reasons"}
+        value = paint(f"! {error}", "bad") if error else jsonish(found, limit=_VALUE)
         rows.append([paint(field["name"], "name"), value])
-    return columns(rows)
+        reasons.append([f"      {paint('because', 'faint')}  {clean(str(one))}" for one in why])
+    return [line for row, why in zip(columns(rows), reasons, strict=True) for line in (row, *why)]
 
 
 def _state(state: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:

@@ -28,7 +28,7 @@ from pointsman.engine.support import (
     unpacked,
     verdict,
 )
-from pointsman.enrich.base import Binds, Remembers, Tables
+from pointsman.enrich.base import Binds, Remembers, Tables, optional_of
 from pointsman.state.base import State, Store
 
 __all__ = ["Ask", "Explanation", "event_time", "explain"]
@@ -219,7 +219,7 @@ def _state(
 
 def _metadata(told: Explanation, policy: Policy, tables: Tables, names: dict[str, Any], seen: _Seen) -> None:
     for name, enricher in policy.enrichers:
-        if not isinstance(enricher, Binds):
+        if not isinstance(enricher, Binds) or optional_of(enricher):
             if name in seen.metadata:
                 names["metadata"] = {**names["metadata"], name: seen.metadata[name]}
                 told.metadata.append({"name": name, "value": _plain(seen.metadata[name])})

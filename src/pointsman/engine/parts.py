@@ -11,7 +11,7 @@ from pointsman.codec.base import EventDecoder
 from pointsman.engine.codegen import Code
 from pointsman.engine.dedupe import Dedupe
 from pointsman.engine.policy import Groups, Instead, Lanes, RoutePlan
-from pointsman.enrich.base import Binds, Enricher
+from pointsman.enrich.base import Binds, Enricher, optional_of
 
 __all__ = ["Leg", "Parts"]
 
@@ -77,7 +77,7 @@ class Parts:
     @property
     def watched(self) -> bool:
         """Whether `explain` needs to be told what the fields are, as it cannot compute them again."""
-        return not all(isinstance(enricher, Binds) for _, enricher in self.enrichers)
+        return not all(isinstance(one, Binds) and not optional_of(one) for _, one in self.enrichers)
 
     def lanes(self, route: RoutePlan, reason: str) -> Lanes:
         """The lanes of `route` for `reason`."""
