@@ -1,9 +1,10 @@
 """Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-NAME is throughput, exactly_once, routes, allocations, latency, stateful, serving, guard or stall. Every
-contender consumes the same topic, writes the same record with the same client settings and commits after
-delivery. `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn. Where
-other work goes on, `chrt -r 10 python -m benchmarks stall latency` measures this one alone (Linux, as root).
+NAME is throughput, exactly_once, routes, allocations, latency, stateful, restore, serving, guard or stall.
+Every contender consumes the same topic, writes the same record with the same client settings and commits
+after delivery. `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
+Where other work goes on, `chrt -r 10 python -m benchmarks stall latency` measures this one alone (Linux, as
+root).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.guard import main as guard
 from benchmarks.latency import latency
 from benchmarks.measure import Usage
 from benchmarks.memory import allocations
+from benchmarks.restore import restore
 from benchmarks.serving import serving
 from benchmarks.stall import stall
 from benchmarks.stateful import stateful
@@ -104,7 +106,12 @@ def main(only: list[str]) -> None:
         + (", real-time priority" if _ahead() else "")
     )
     print(f"{COUNT:,} events, {PARTITIONS} partitions, {ROUNDS} interleaved rounds; medians")
-    ours = {"serving": serving, "guard": overhead, "stall": stall}  # these make their own events
+    ours = {
+        "restore": restore,
+        "serving": serving,
+        "guard": overhead,
+        "stall": stall,
+    }  # these make their own events
     suites = {
         "throughput": throughput, "exactly_once": exactly_once, "routes": routes, "allocations": allocations,
         "latency": latency,

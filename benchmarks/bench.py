@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -24,6 +25,7 @@ class Bench:
         self.bootstrap = broker.bootstrap
         self.folder = folder
         self.targets = 0
+        self._data = folder / "broker" / "data"
         (folder / "scorer.py").write_text(SCORER)
 
     def topic(self, name: str) -> str:
@@ -39,15 +41,23 @@ class Bench:
 
     def fill(self, name: str, count: int) -> None:
         """Writes the events."""
+        self.send(name, events(count))
+
+    def send(self, name: str, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Writes records, each a key and a value."""
         producer = Producer(producer_config(self.bootstrap))
         batch: list[dict[str, bytes]] = []
-        for key, value in events(count):
+        for key, value in pairs:
             batch.append({"key": key, "value": value})
             if len(batch) == 10_000:
                 _send(producer, name, batch)
                 batch = []
         _send(producer, name, batch)
         producer.flush()
+
+    def stored(self, prefix: str) -> int:
+        """Bytes at the broker of all topics whose names begin so."""
+        return sum(path.stat().st_size for path in self._data.glob(f"{prefix}*/*.log"))
 
     def script(self, module: str, count: int = COUNT) -> Usage:
         """Runs a hand-written loop."""

@@ -25,11 +25,13 @@ class Usage:
         cpu: User and system seconds of the process and all its children.
         wall: Seconds from start to end.
         memory: Resident MiB of the tree over the run, one sample a quarter of a second.
+        said: What was written to standard error.
     """
 
     cpu: float
     wall: float
     memory: tuple[float, ...]
+    said: str = ""
 
     def flat(self) -> float:
         """Growth of memory over the second half of the run, as a ratio to its middle."""
@@ -58,7 +60,7 @@ def measured(command: Sequence[str], folder: Path | None = None) -> Usage:
         sys.exit(f"{' '.join(command)} failed with {process.returncode}:\n{errors.decode()}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Usage(cpu, wall, tuple(samples))
+    return Usage(cpu, wall, tuple(samples), errors.decode())
 
 
 def _watch(process: subprocess.Popen[bytes], samples: list[float]) -> None:

@@ -49,6 +49,7 @@ class Functions:
         record: `record(e)`: what is stored of the current sub-bucket.
         cells: `cells(e)`: what the current sub-bucket holds, as stored; sketches are left out.
         numbers: `numbers(e)`: the numbers of the closed sub-buckets, in order.
+        place: `place(e, k)`: the place of sub-bucket k among the closed ones; None where it is not there.
         closed: `closed(e, j)`: the cells of the closed sub-bucket in place j.
         sketches: `sketches(e)` and `old_sketches(e, j)`: theirs.
         close: `close(e, k, cells, sketches)` puts a closed sub-bucket, later than all others, into an entry.
@@ -65,6 +66,7 @@ class Functions:
     record: Callable[[Any], tuple[Any, ...]]
     cells: Callable[[Any], tuple[Any, ...]]
     numbers: Callable[[Any], list[int]]
+    place: Callable[[Any, int], int | None]
     closed: Callable[[Any, int], tuple[Any, ...]]
     sketches: Callable[[Any], tuple[Any, ...]]
     old_sketches: Callable[[Any, int], tuple[Any, ...]]

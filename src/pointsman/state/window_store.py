@@ -92,9 +92,9 @@ class WindowStore:
 
     def _more(self, entry: Any, made: list[Change]) -> None:
         """The closed sub-buckets that changed."""
-        window, places = self.window, {k: j for j, k in enumerate(self.functions.numbers(entry))}
-        for k in sorted(entry.more):
-            j = places.get(k)
+        window = self.window
+        for k in sorted(set(entry.more)) if len(entry.more) > 1 else entry.more:
+            j = self.functions.place(entry, k)
             if j is not None:
                 cells = self.functions.closed(entry, j)
                 value = _encode((VERSION, k, entry.newest, *cells))

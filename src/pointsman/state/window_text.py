@@ -61,7 +61,9 @@ class Writer:
     def append(self, k: str) -> list[str]:
         """Lines that put the current sub-bucket behind the closed ones; `x` are their rows then."""
         return [
-            "x = rows(e)",
+            "x = e.x",
+            "if x is None:",
+            "    x = rows(e)",
             f"x.extend(({k}, {''.join(f'e.c{field.name}, ' for field in self.plain)}))",
             *(f"e.y{field.name}.append(e.c{field.name})" for field in self.sketched),
         ]
@@ -84,9 +86,9 @@ class Writer:
             *(f"        {line}" for line in self.append("last")),
             "        if e.changed:",
             "            if e.more is None:",
-            "                e.more = {last}",
+            "                e.more = [last]",
             "            else:",
-            "                e.more.add(last)",
+            "                e.more.append(last)",
             f"        if x[0] <= last - {window.kept}:",
             f"            cut = bisect_right(x[::{self.row}], last - {window.kept})",
             f"            del x[:cut * {self.row}]",
@@ -172,9 +174,9 @@ class Writer:
             *(f"    e.y{field.name}[j:j + there] = [t.c{field.name}]" for field in self.sketched),
             "    fold(e, e.k)",
             "    if e.more is None:",
-            "        e.more = {k}",
+            "        e.more = [k]",
             "    else:",
-            "        e.more.add(k)",
+            "        e.more.append(k)",
         ]
 
     def look(self) -> list[str]:
@@ -191,6 +193,16 @@ class Writer:
             f"def cells(e):\n    return ({plain})\n\n",
             "def numbers(e):",
             f"    return [int(k) for k in e.x[::{self.row}]] if e.x else []",
+            "\n",
+            "def place(e, k):",
+            "    x = e.x",
+            "    if not x:",
+            "        return None",
+            f"    if x[-{self.row}] == k:",
+            f"        return len(x) // {self.row} - 1",
+            f"    ks = x[::{self.row}]",
+            "    j = bisect_left(ks, k)",
+            "    return j if j < len(ks) and ks[j] == k else None",
             "\n",
             "def closed(e, j):",
             f"    x, o = e.x, j * {self.row}",
