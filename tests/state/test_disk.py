@@ -51,6 +51,11 @@ def test_disk_and_memory_agree(tmp_path_factory: pytest.TempPathFactory, steps: 
                 backing.stage(step)
             staged += step
         assert contents(disk) == contents(memory)
+        assert kept.size == sum(
+            len(joined(key, slot)) + len(value)
+            for key, slots in contents(kept).items()
+            for slot, value in slots
+        )
     disk.mark(7)
     disk.close()
     again = Disk(folder)
