@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from pointsman.bus.local import LocalBroker
 SILENT = logging.getLogger("tests.librdkafka")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
-_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._NOENT)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,14 @@ class Kafka:
     def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Creates a topic and waits until it exists."""
         self.admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
+        while not self._led(name):  # a client that is told of it may otherwise not find it yet
+            time.sleep(0.02)
         return name
+
+    def _led(self, name: str) -> bool:
+        """Whether every partition of a topic has a leader."""
+        found = self.admin.list_topics(name, timeout=30).topics[name]
+        return found.error is None and all(one.leader >= 0 for one in found.partitions.values())
 
     def produce(self, topic: str, values: Iterable[bytes | str | tuple | None], **extra: object) -> int:
         """Writes values, or (key, value) or (key, value, partition) tuples, and waits for all of them.
