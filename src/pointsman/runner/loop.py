@@ -123,6 +123,8 @@ class Worker:
         self._partitions = Assignment(metrics, link.say)
         self._intake = Intake(config, topics, self._partitions, link, () if stages is None else stages.topics)
         self._least = max(1, min(pace.batch, pace.in_flight // 8))
+        # One batch alone must not be more than a model's share: all of it could be for a model that hangs.
+        self._most = max(1, min(pace.batch, pace.in_flight // 2))
         self._aborted = False
         self._closing = False
         self._full_since: float | None = None
@@ -235,7 +237,7 @@ class Worker:
 
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
-        room = min(self._pace.batch, self._pace.in_flight - self._flow.events)
+        room = min(self._most, self._pace.in_flight - self._flow.events)
         return self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
 
     def _wait(self, now: float) -> float:
