@@ -46,15 +46,16 @@ class Kafka:
         return self.client_config["bootstrap.servers"]
 
     @cached_property
-    def _admin(self) -> AdminClient:
+    def admin(self) -> AdminClient:
+        """An administrator's client."""
         return AdminClient({**self.client_config}, logger=SILENT)
 
     def _partitions(self, topic: str) -> list[int]:
-        return list(self._admin.list_topics(topic, timeout=30).topics[topic].partitions)
+        return list(self.admin.list_topics(topic, timeout=30).topics[topic].partitions)
 
     def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Creates a topic and waits until it exists."""
-        self._admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
+        self.admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(30)
         return name
 
     def produce(self, topic: str, values: Iterable[bytes | str | tuple | None], **extra: object) -> int:
@@ -94,7 +95,7 @@ class Kafka:
         """How many records were ever written to a topic, uncommitted ones included; 0 where there is none."""
         asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in self._partitions(topic)}
         total = 0
-        for found in self._admin.list_offsets(asked).values() if asked else ():
+        for found in self.admin.list_offsets(asked).values() if asked else ():
             try:
                 total += found.result(30).offset
             except KafkaException as error:  # the topic is so new that nobody leads the partition

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
-    AdminClient,
     ResourcePatternType,
 )
 from confluent_kafka.admin import ResourceType as Resource
 
-from kafka import SILENT, Kafka
+from kafka import Kafka
 from pointsman.bus.local import LocalBroker
 from runner.pipelines import Pipeline, events
 
@@ -48,26 +48,33 @@ def test_rights_that_lack_are_named(guarded: LocalBroker, pipeline_on: Callable[
     assert pipeline.source in said
     assert "pointsman topics --acls" in said
 
-    for name in (f"{pipeline.name}.decisions", f"{pipeline.name}.dead-letters"):
+    written = [f"{pipeline.name}.decisions", f"{pipeline.name}.dead-letters"]
+    for name in written:
         kafka.create_topic(name, 4)
         allow(kafka, guest.user, Resource.TOPIC, name, AclOperation.DESCRIBE)
     allow(kafka, guest.user, Resource.TOPIC, pipeline.source, AclOperation.READ)
+    membership = allow(kafka, guest.user, Resource.GROUP, pipeline.name, AclOperation.READ)
+    said = "".join(pipeline.run("--until-idle", "0.2", code=3).errors)
+    assert f"cannot write to {pipeline.name}.decisions" in said
+
+    for name in written:
+        allow(kafka, guest.user, Resource.TOPIC, name, AclOperation.WRITE)
+    kafka.admin.delete_acls([membership])[membership].result(10)
     said = "".join(pipeline.run("--until-idle", "0.2", code=3).errors)
     assert f"the group {pipeline.name}" in said
 
     allow(kafka, guest.user, Resource.GROUP, pipeline.name, AclOperation.READ)
-    said = "".join(pipeline.run("--until-idle", "0.2", code=3).errors)
-    assert f"cannot write to {pipeline.name}.decisions" in said
-
-    for name in (f"{pipeline.name}.decisions", f"{pipeline.name}.dead-letters"):
-        allow(kafka, guest.user, Resource.TOPIC, name, AclOperation.WRITE)
     assert pipeline.run("--until-idle", "0.2").summary["decisions"] == 10
 
 
-def allow(kafka: Kafka, user: str, resource: Resource, name: str, operation: AclOperation) -> None:
-    """Gives `user` a right."""
-    admin = AdminClient(dict(kafka.client_config), logger=SILENT)
+def allow(
+    kafka: Kafka, user: str, resource: Resource, name: str, operation: AclOperation
+) -> AclBindingFilter:
+    """Gives `user` a right; returns what finds it."""
     binding = AclBinding(
         resource, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW
     )
-    admin.create_acls([binding])[binding].result(10)
+    kafka.admin.create_acls([binding])[binding].result(10)
+    return AclBindingFilter(
+        resource, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW
+    )

@@ -132,7 +132,7 @@ def test_every_signal_is_declared_and_every_declared_one_is_used() -> None:
     folder = Path(pointsman.runner.__file__).parent
     text = "\n".join(path.read_text() for path in folder.glob("*.py"))
     assert set(re.findall(r'"(pointsman_\w+)"', text)) == set(METRICS)
-    assert set(re.findall(r'say\(\s*"(\w+)"', text)) == set(LOGS)
+    assert set(re.findall(r'(?:say|_tell)\(\s*"(\w+)"', text)) == set(LOGS)
 
 
 def test_an_unknown_signal_is_refused() -> None:

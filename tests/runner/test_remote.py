@@ -136,7 +136,7 @@ def test_events_of_a_key_keep_their_order(pipeline: Pipeline, server: Answering)
 
 def test_what_is_too_much_for_a_model_goes_to_its_fallback(pipeline: Pipeline, server: Answering) -> None:
     """While a model's share of `limits.in_flight` is taken, its further events are overloaded at once."""
-    remote(pipeline, server, "held", fallback=["fast"])
+    remote(pipeline, server, "held", fallback=["fast"], timeout="60s")
     pipeline.document["limits"] = {"in_flight": 200}
     pipeline.send(events(600, keys=600, kind="held"))
     run = pipeline.start()

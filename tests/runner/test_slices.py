@@ -119,3 +119,28 @@ def test_what_was_given_up_is_not_published() -> None:
 EVENTS_OF = [
     type("Event", (), {"partition": n, "key": "a", "model": "slow", "dead": False})() for n in (0, 1)
 ]
+
+
+def test_topics_that_share_their_state_are_published_in_one_order() -> None:
+    """Where an event of one topic waits for its model, later events of the other, which saw it, wait, too."""
+    engine, publisher = Remembering([]), Publisher()
+    flow = Slices(engine, publisher, patience=0.0, together=("t", "u"))
+    owned = {(topic, 0): Partition(topic, 0) for topic in ("t", "u")}
+    engine.script[0, 0] = EVENTS_OF[0]
+    engine.script[0, 1] = engine.script[0, 2] = AT_ONCE
+    batch = batch_of([(0, 0), (0, 1)])
+    batch.topics[1] = "u"
+    flow.take(batch, 20, owned)
+    later = batch_of([(0, 2)])
+    later.topics[0] = "u"
+    flow.take(later, 10, owned)
+    assert publisher.published == []
+    assert [owned[topic, 0].waiting for topic in ("t", "u")] == [1, 2]
+    answer(engine, flow, 0)
+    first, second = publisher.published
+    assert [(p.topic, end) for p, end in first.ends] == [("t", 1), ("u", 2)]
+    assert [(p.topic, end) for p, end in second.ends] == [("u", 3)]
+    assert flow.events == flow.bytes == owned["t", 0].waiting == owned["u", 0].waiting == 0
+
+
+AT_ONCE = type("Event", (), {"partition": 0, "key": "a", "model": None, "dead": False})()

@@ -117,13 +117,16 @@ def test_kills_change_no_window(pipeline: Pipeline) -> None:
     chained(pipeline)
     pipeline.models("paced")
     sent = [{**event, "kind": "paced"} for event in events(2000)]
-    pipeline.send(sent)
+    pipeline.send(sent[:1000])
     first = pipeline.start("--instance", "a")
     second = pipeline.start("--instance", "b")
     second.wait_for("state_restored")
-    second.wait_a_moment(0.4)
+    decided = f"{pipeline.name}.decisions"
+    before = pipeline.kafka.count(decided)
+    pipeline.send(sent[1000:])
+    pipeline.wait_until_written(decided, before + 50, first)
     first.kill()
-    assert 0 < len(pipeline.decisions()) < len(sent), "the kill is to come while events are on their way"
+    assert pipeline.kafka.count(decided) < before + 1000, "the kill is to come while events are on their way"
     pipeline.document["limits"] = {"in_flight": 2000}
     pipeline.run("--until-idle", "1", "--instance", "a")
     assert second.terminate() == 0

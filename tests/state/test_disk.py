@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.base.errors import EnvironmentFault
+from pointsman.base.errors import EnvironmentFault, StateError
 from pointsman.state.base import Backing, Change, joined
 from pointsman.state.disk import Disk
 from pointsman.state.memory import Memory
@@ -50,6 +51,11 @@ def test_disk_and_memory_agree(tmp_path_factory: pytest.TempPathFactory, steps: 
                 backing.stage(step)
             staged += step
         assert contents(disk) == contents(memory)
+        assert kept.size == sum(
+            len(joined(key, slot)) + len(value)
+            for key, slots in contents(kept).items()
+            for slot, value in slots
+        )
     disk.mark(7)
     disk.close()
     again = Disk(folder)
@@ -108,3 +114,61 @@ def test_a_full_disk_says_so_and_loses_nothing(tmp_path: Path) -> None:
     again = Disk(tmp_path / "0")
     assert (again.offset, again.read("a")) == (3, [(0, b"x")])
     again.close()
+
+
+def damage(folder: Path) -> None:
+    """Turns bytes over in the table files, beyond their first block."""
+    for file in folder.glob("*.sst"):
+        content = bytearray(file.read_bytes())
+        for at in range(4096, len(content) // 2, 4096):
+            content[at] ^= 0xFF
+        file.write_bytes(content)
+
+
+def test_damage_is_told_and_the_folder_made_anew(tmp_path: Path) -> None:
+    """A block that cannot be read is no missing key: it ends the run, and the next begins with nothing."""
+    disk = Disk(tmp_path / "0")
+    noise = random.Random(1)
+    disk.load([(joined(f"k{n}", 0), noise.randbytes(400)) for n in range(2000)])
+    disk.mark(3)
+    disk._db.flush()
+    disk.close()
+    damage(tmp_path / "0")
+    again = Disk(tmp_path / "0")
+    with pytest.raises(StateError, match="made anew from the changelog"):
+        list(again.keys())
+    again.close()
+    fresh = Disk(tmp_path / "0")
+    assert (fresh.offset, list(fresh.keys())) == (None, [])
+    fresh.close()
+
+
+@pytest.mark.parametrize("lost", ["CURRENT", "MANIFEST-*"])
+def test_a_folder_that_cannot_be_opened_is_made_anew(tmp_path: Path, lost: str) -> None:
+    """What is missing of the folder does not stop the run; the changelog has it all."""
+    disk = Disk(tmp_path / "0")
+    disk.load([(joined("a", 0), b"x")])
+    disk.mark(3)
+    disk.close()
+    for file in (tmp_path / "0").glob(lost):
+        file.unlink()
+    again = Disk(tmp_path / "0")
+    assert (again.offset, again.read("a")) == (None, [])
+    again.close()
+
+
+def test_a_copy_of_another_changelog_is_not_used(tmp_path: Path) -> None:
+    """A changelog that was deleted and made anew, or that of another cluster, has another id."""
+    disk = Disk(tmp_path / "0")
+    disk.follow("one")
+    disk.load([(joined("a", 0), b"x")])
+    disk.mark(3)
+    disk.close()
+    same = Disk(tmp_path / "0")
+    same.follow("one")
+    assert (same.offset, same.read("a")) == (3, [(0, b"x")])
+    same.close()
+    other = Disk(tmp_path / "0")
+    other.follow("two")
+    assert (other.offset, other.read("a")) == (None, [])
+    other.close()

@@ -8,6 +8,7 @@ PointsmanError
     Misfit               what the document names (Python, a model, a table) is not so; becomes a finding
     RecordError          one record cannot be used; it goes to dead letters
     EvalError            an expression has no value for this event
+        LateEvent            a window is past it
     ModelError           a model did not answer
         ModelTimeout         not in time
         ModelRefused         it could not be reached, or answered that it will not
@@ -30,6 +31,7 @@ __all__ = [
     "Finding",
     "InvalidInput",
     "InvalidReply",
+    "LateEvent",
     "Misfit",
     "MissingExtra",
     "ModelError",
@@ -143,6 +145,10 @@ class RecordError(PointsmanError):
 
 class EvalError(PointsmanError):
     """An expression has no value for this event: a missing field, a wrong type, an overflow."""
+
+
+class LateEvent(EvalError):
+    """The event is older than what a window still takes."""
 
 
 class ModelError(PointsmanError):

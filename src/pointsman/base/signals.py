@@ -185,6 +185,13 @@ METRICS: Final = _metrics(
         ("where",),
     ),
     Metric(
+        "pointsman_late_events_total",
+        "counter",
+        "events",
+        "Events older than what a window still takes, by field; they are not counted in it.",
+        ("field",),
+    ),
+    Metric(
         "pointsman_defaulted_total",
         "counter",
         "events",
@@ -212,6 +219,13 @@ METRICS: Final = _metrics(
         "gauge",
         "records",
         "Records of a store in the worker's partitions; on disk an estimate.",
+        ("store",),
+    ),
+    Metric(
+        "pointsman_state_held_bytes",
+        "gauge",
+        "bytes",
+        "Bytes of those records, keys included; on disk an estimate.",
         ("store",),
     ),
     Metric(
@@ -452,6 +466,18 @@ LOGS: Final = _logs(
         "info",
         "The state of partitions is there.",
         ("partitions", "records", "rate", "seconds", "worker"),
+    ),
+    Log(
+        "state_stays",
+        "warning",
+        "The run begins elsewhere with the state as it is: events taken again are counted again.",
+        ("topics",),
+    ),
+    Log(
+        "state_foreign",
+        "warning",
+        "Records in the changelogs are not of this program, and were left out.",
+        ("topics", "records", "worker"),
     ),
     Log("commit_failed", "warning", "Offsets could not be committed; tried again.", ("problem", "worker")),
     Log(

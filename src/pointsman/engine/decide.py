@@ -117,6 +117,7 @@ class Decided:
         routes, models, statuses: Counts by route, by chosen model, by (model, status).
         failures: Counts by (model, failure class).
         errors: Counts by the part that erred, such as `routes.ios`.
+        late: Counts of events that a window was past, by field.
         defaulted: Counts of events whose `id`, `key` or `time` fell back to the record's own, or whose
             `enrich.<field>` fell back to its default because an input had no value.
         changes: What changed in the stores of each (topic, partition): store name and changelog records.
@@ -127,7 +128,8 @@ class Decided:
 
     __slots__ = (
         "_calls", "_policy", "_recalled", "_state", "_tables", "batch", "calls", "changes", "dead",
-        "defaulted", "errors", "failures", "keys", "lanes", "moved", "skipped", "statuses", "values", "watch",
+        "defaulted", "errors", "failures", "keys", "lanes", "late", "moved", "skipped", "statuses", "values",
+        "watch",
     )  # fmt: skip
 
     def __init__(
@@ -143,6 +145,7 @@ class Decided:
         self.statuses: Counter[tuple[str, str]] = Counter()
         self.failures: Counter[tuple[str, str]] = Counter()
         self.errors: Counter[str] = Counter()
+        self.late: Counter[str] = Counter()
         self.defaulted: Counter[str] = Counter()
         self.changes: dict[tuple[str, int], list[tuple[str, list[Change]]]] = {}
         self.moved = None if policy.onward is None else Moved(policy.onward)

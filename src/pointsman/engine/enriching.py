@@ -281,7 +281,10 @@ def _arguments(parts: Parts, n: int, enricher: Enricher) -> tuple[list[str], lis
 def _failed(parts: Parts, n: int) -> list[str]:
     """The lines for a field that has no value because of the error `x`."""
     name, enricher = parts.enrichers[n]
-    broken = ["if isinstance(x, BROKEN):", "    raise"] if isinstance(enricher, Remembers) else []
+    broken = []
+    if isinstance(enricher, Remembers):
+        broken = ["if isinstance(x, BROKEN):", "    raise"]
+        broken += ["if x.__class__ is LateEvent:", f"    out.late[{name!r}] += 1"]
     if enricher.default is MISSING:
         return [*broken, f"m{n} = MISSING", f"errors = (errors or Errors()).note({'enrich.' + name!r}, x)"]
     default = parts.code.bind(f"default{n}", enricher.default)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pointsman.base.errors import EnvironmentFault, RecordError, StateError
+from pointsman.base.errors import EnvironmentFault, LateEvent, RecordError, StateError
 from pointsman.cel.values import MISSING, Mistyped, Timestamp
 from pointsman.codec.cloudevents import MARK
 from pointsman.engine import support
@@ -67,6 +67,7 @@ def generate(parts: Parts) -> tuple[str, Callable[..., None]]:
             "MISSING": MISSING,
             "Mistyped": Mistyped,
             "BROKEN": (StateError, EnvironmentFault),
+            "LateEvent": LateEvent,
             "RecordError": RecordError,
             "Kept": Kept,
             "Hop": Hop,

@@ -52,6 +52,7 @@ class ExactlyOnce(Worker):
         )
         self._begun: dict[Place, int] = {}
         pace = self._pace
+        sources = [t for t in self._topics if self._stages is None or self._stages.begins(t)]
         return Slices(
             engine,
             self.transactions,
@@ -59,12 +60,13 @@ class ExactlyOnce(Worker):
             most=pace.batch,
             share=pace.in_flight // 2,
             headers=headers,
+            together=sources if self._state is not None and len(sources) > 1 else (),
         )
 
-    def _take(self, messages: list[Any]) -> None:
+    def _begin(self, messages: list[Any]) -> None:
+        """Remembers where partitions begin of which the client has handed messages out."""
         for message in messages if len(self._begun) < len(self._partitions.owned) else ():
             self._begun.setdefault((message.topic(), message.partition()), message.offset())
-        super()._take(messages)
 
     # Committing.
 
@@ -100,6 +102,7 @@ class ExactlyOnce(Worker):
 
     def _fetch(self, now: float) -> list[Any]:
         messages = super()._fetch(now)
+        self._begin(messages)
         if not self.transactions.failed:
             return messages
         if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
@@ -115,6 +118,7 @@ class ExactlyOnce(Worker):
         """Consumes again from where the last transaction that was committed ends, once that is known."""
         if not self.transactions.settled:
             return
+        self._begin(self._intake.stash)
         owned = self._partitions.owned
         try:
             places = [TopicPartition(*place) for place in owned]
@@ -154,10 +158,9 @@ class ExactlyOnce(Worker):
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if not self._aborted and partitions:
             self._flow.step(0.0)
-            if (
-                not self.transactions.finish(_REVOKE_SECONDS, self._membership)
-                and not self.transactions.failed
-            ):
+            if self.transactions.finish(_REVOKE_SECONDS, self._membership):
+                self._checkpoint()
+            elif not self.transactions.failed:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
         if partitions and (left or not self._closing):

@@ -176,6 +176,9 @@ class Host:
         if decided.errors:
             for where, events in decided.errors.items():
                 count("pointsman_evaluation_errors_total", events, where)
+        if decided.late:
+            for field, events in decided.late.items():
+                count("pointsman_late_events_total", events, field)
         if decided.defaulted:
             for what, events in decided.defaulted.items():
                 count("pointsman_defaulted_total", events, what)

@@ -24,6 +24,7 @@ class Intake:
         consumer: The client.
         exhausted: Whether the run's number of events was reached.
         paused: Whether nothing is taken.
+        stash: Messages that came while nothing was taken, for the next `fetch`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Intake:
         self._topics = list(topics)
         self._partitions = partitions
         self._link = link
-        self._stash: list[Any] = []
+        self.stash: list[Any] = []
         self._withheld: set[tuple[str, int]] = set()
         self._eager = config.get("partition.assignment.strategy") != "cooperative-sticky"
         self.consumer = Consumer({**config, "on_commit": partitions.committed})
@@ -70,8 +71,8 @@ class Intake:
             if not taken:
                 self._exhaust()
             room = taken or room
-        messages = self._stash[:room]
-        del self._stash[:room]
+        messages = self.stash[:room]
+        del self.stash[:room]
         self._partitions.begin()
         if not messages:
             first = self.consumer.poll(wait)
@@ -92,14 +93,14 @@ class Intake:
             self.exhausted = True
             held = [p for p in self.consumer.assignment() if p.topic not in self._free]
             self.consumer.pause(held)
-        self._stash = [m for m in self._stash if m.topic() in self._free]
+        self.stash = [m for m in self.stash if m.topic() in self._free]
 
     def serve(self) -> None:
         """Lets the client do its callbacks while all partitions are paused."""
         self._partitions.begin()
         message = self.consumer.poll(0)
         if message is not None:
-            self._stash += self._partitions.ours(self._events([message]))
+            self.stash += self._partitions.ours(self._events([message]))
 
     def pause(self) -> None:
         """Takes nothing from now on; the group is served by `serve`."""
@@ -125,7 +126,7 @@ class Intake:
 
     def forget(self) -> None:
         """Drops what was fetched and not handed out: it will be fetched again."""
-        self._stash.clear()
+        self.stash.clear()
 
     def take_on(self, partitions: list[TopicPartition]) -> None:
         """Partitions were assigned.
@@ -145,7 +146,7 @@ class Intake:
 
     def given_up(self, left: int) -> None:
         """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
-        self._stash = self._partitions.ours(self._stash)
+        self.stash = self._partitions.ours(self.stash)
         if left and self._link.quota is not None:
             self._link.quota.give_back(left)
 

@@ -122,6 +122,8 @@ class Worker:
         self._partitions = Assignment(metrics, link.say)
         self._intake = Intake(config, topics, self._partitions, link, () if stages is None else stages.topics)
         self._least = max(1, min(pace.batch, pace.in_flight // 8))
+        # One batch alone must not be more than a model's share: all of it could be for a model that hangs.
+        self._most = max(1, min(pace.batch, pace.in_flight // 2))
         self._aborted = False
         self._closing = False
         self._full_since: float | None = None
@@ -233,7 +235,7 @@ class Worker:
 
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
-        room = min(self._pace.batch, self._pace.in_flight - self._flow.events)
+        room = min(self._most, self._pace.in_flight - self._flow.events)
         return self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
 
     def _wait(self, now: float) -> float:
@@ -345,6 +347,7 @@ class Worker:
             self._keep()
             if self._writer.flush(_REVOKE_SECONDS):
                 self._partitions.commit_now(consumer, partitions)
+                self._checkpoint()
             else:
                 self._link.say("delivery_waits", records=len(self._writer))
         left = self._give_up(partitions)
@@ -356,6 +359,11 @@ class Worker:
         left = self._give_up(partitions)
         self._partitions.joined = False
         self._link.say("partitions_lost", partitions=names(partitions), discarded=left)
+
+    def _checkpoint(self) -> None:
+        """All that was written is committed, and partitions go: they may come back to what is on disk."""
+        if self._state is not None and not self._closing:
+            self._state.checkpoint(last=True)
 
     def _give_up(self, partitions: list[TopicPartition]) -> int:
         """Forgets partitions with what waits of them; returns how many events are left to the next owner."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.base.clock import Clock, SystemClock
+from pointsman.engine.build import stores_of
+from pointsman.runner.changes import changelog
 from pointsman.runner.link import LocalLink, Quota
 from pointsman.runner.logs import Say, to_stream
 from pointsman.runner.metrics import Snapshot, numbers
@@ -68,6 +70,9 @@ def run(
             for group, topics in taken.items():
                 whole = topics if settings.models else document.source.topics
                 rewind(document, cluster, begin, say, group, whole)
+            kept = [] if settings.models else [changelog(document, spec.name) for spec in stores_of(document)]
+            if any(found is not None and found.records for found in cluster.describe(kept).values()):
+                say("state_stays", topics=kept)
         say("started", **_facts(document, settings))
         crew: Alone | Supervisor
         if settings.seats == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import TopicPartition
@@ -13,9 +13,9 @@ from pointsman.bus.client import connect
 from pointsman.bus.faults import fault
 from pointsman.bus.read import Place, read_committed
 from pointsman.runner.metrics import Metrics
-from pointsman.state.base import Backing
+from pointsman.state.base import Backing, is_change
 
-__all__ = ["Restore", "limits"]
+__all__ = ["Restore", "identities", "limits"]
 
 _ASK_SECONDS = 15.0
 
@@ -28,6 +28,7 @@ class Restore:
     Attributes:
         numbers: The partitions.
         records: How many records were read.
+        foreign: How many of them are not of this program, and were left out.
         total: How many there are to read, offsets of markers included; 0 until it is known.
         began: When it began, on the monotonic clock.
         error: What stopped it.
@@ -45,7 +46,7 @@ class Restore:
         """
         self.numbers = tuple(numbers)
         self.backings: dict[Place, Backing] = {}
-        self.records = 0
+        self.records = self.foreign = 0
         self.total = 0
         self.began = time.monotonic()
         self.error: BaseException | None = None
@@ -88,13 +89,19 @@ class Restore:
     def _fill(self) -> None:
         for place, make in self._opening.items():
             self.backings[place] = make()
+        copies = {place: backing for place, backing in self.backings.items() if hasattr(backing, "follow")}
+        ids = identities(self._kafka, {topic for topic, _ in copies}) if copies else {}
+        for (topic, _), backing in copies.items():
+            backing.follow(ids[topic])
         firsts, ends = limits(self._kafka, self._opening)
         begins = {place: self._begin(place, firsts[place], ends[place]) for place in ends}
         self.total = sum(max(0, ends[place] - begins[place]) for place in ends)
         for found in read_committed(self._kafka, begins, ends, self._stop.is_set):
             for place, messages in found.items():
-                self.backings[place].load([(m.key(), m.value()) for m in messages if m.key() is not None])
+                changes = [(key, m.value()) for m in messages if is_change(key := m.key())]
+                self.backings[place].load(changes)
                 self.records += len(messages)
+                self.foreign += len(messages) - len(changes)
                 self._metrics.count("pointsman_restored_records_total", len(messages))
         for place, end in ends.items():
             mark = getattr(self.backings[place], "mark", None)
@@ -111,6 +118,22 @@ class Restore:
             return known
         backing.reset()
         return first
+
+
+def identities(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, str]:
+    """The id of each topic; one that was deleted and made anew has another.
+
+    Raises:
+        EnvironmentFault: The broker does not tell.
+    """
+    from confluent_kafka import KafkaException, TopicCollection
+
+    admin = connect(kafka)  # whose answers do not come once it is let go of
+    asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=_ASK_SECONDS)
+    try:
+        return {topic: str(future.result().topic_id) for topic, future in asked.items()}
+    except KafkaException as error:
+        raise fault(error.args[0], kafka, "cannot find the topics of the state") from error
 
 
 def limits(

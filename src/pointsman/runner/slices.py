@@ -8,7 +8,7 @@ and not before the earlier ones of its partition. A batch whose models answer at
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ from pointsman.runner.partitions import Partition
 __all__ = ["Effects", "Publisher", "Slices"]
 
 Place = tuple[str, int]
+Lane = Partition | int
+"""What is published in order: a partition, or all of one number."""
 
 
 @dataclass(slots=True)
@@ -77,28 +79,64 @@ class _Nowhere:
         raise AssertionError("slices are published")
 
 
+@dataclass(slots=True)
+class _Share:
+    """What a slice has of one partition.
+
+    Attributes:
+        last: The offset of its last event.
+        events: How many.
+        size: Bytes of their values.
+    """
+
+    last: int = -1
+    events: int = 0
+    size: int = 0
+
+
 class _Slice:
-    """Events of one batch and partition that wait, for their models or for an earlier slice.
+    """Events of one batch and lane that wait, for their models or for an earlier slice.
 
     Attributes:
         places: Theirs in the batch.
         letters: Dead letters of the batch, by place.
         left: How many are not answered.
-        last: The offset of the last.
-        size: Bytes of their values.
+        shares: What it has of each partition: of one, but where several share their state.
+        size: Bytes of the events' values.
     """
 
-    __slots__ = ("changes", "decided", "last", "left", "letters", "partition", "places", "size")
+    __slots__ = ("changes", "decided", "left", "letters", "places", "shares", "size")
 
-    def __init__(self, flight: _Flight, partition: Partition) -> None:
+    def __init__(self, flight: _Flight) -> None:
         self.decided = flight.decided
         self.letters = flight.letters
-        self.partition = partition
         self.places: list[int] = []
         self.left = 0
-        self.last = -1
+        self.shares: dict[Partition, _Share] = {}
         self.size = 0
         self.changes: Changes = []
+
+    @property
+    def owned(self) -> bool:
+        """Whether it is of an assignment that still is; partitions that share their state go together."""
+        return all(partition.owned for partition in self.shares)
+
+    def take(self, place: int, partition: Partition, offset: int, size: int, *, answered: bool) -> None:
+        """The event at `place` of the batch is in it."""
+        share = self.shares.setdefault(partition, _Share())
+        share.last, share.events, share.size = offset, share.events + 1, share.size + size
+        partition.waiting += 1
+        partition.waiting_bytes += size
+        self.places.append(place)
+        self.size += size
+        self.left += not answered
+
+    def release(self) -> list[tuple[Partition, int]]:
+        """It waits no longer; returns the offset behind it of each partition."""
+        for partition, share in self.shares.items():
+            partition.waiting -= share.events
+            partition.waiting_bytes -= share.size
+        return [(partition, share.last + 1) for partition, share in self.shares.items()]
 
 
 @dataclass(slots=True)
@@ -143,11 +181,17 @@ class Slices(Flow):
         most: int = 2000,
         share: int = 5000,
         headers: HeadersFor | None = None,
+        together: Collection[str] = (),
     ) -> None:
-        """Args: as those of a `Flow`."""
+        """Args: as those of a `Flow`, and these.
+
+        together: Topics whose partitions of one number have one state: what changed it is published in the
+            order of all their events.
+        """
         super().__init__(engine, _Nowhere(), patience=patience, most=most, share=share, headers=headers)
         self._publisher = publisher
-        self._queues: dict[Partition, deque[_Slice]] = {}
+        self._together = together
+        self._queues: dict[Lane, deque[_Slice]] = {}
         self._waiting = 0
         self._waiting_bytes = 0
 
@@ -180,7 +224,7 @@ class Slices(Flow):
         flight: Any = _Flight(decided)
         late = self._call(flight, size / len(batch)) if decided.calls else ()
         behind = ends(batch)
-        if late or any(owned[place] in self._queues for place, _ in behind):
+        if late or any(self._lane(owned[place]) in self._queues for place, _ in behind):
             self._cut(flight, late, owned)
         else:
             offsets = [(owned[place], last + 1) for place, last in behind]
@@ -198,70 +242,70 @@ class Slices(Flow):
 
     def drop(self, partition: Partition) -> int:
         """Forgets what waits of a partition that was given up; returns how many events that were."""
-        for piece in self._queues.pop(partition, ()):
+        for piece in self._queues.pop(self._lane(partition), ()):
             self._waiting -= len(piece.places)
             self._waiting_bytes -= piece.size
         return partition.release()
+
+    def _lane(self, partition: Partition) -> Lane:
+        return partition.number if partition.topic in self._together else partition
 
     def _cut(self, flight: _Flight, late: Sequence[Call], owned: Mapping[Place, Partition]) -> None:
         """Makes slices of a batch; publishes those that wait for nothing."""
         decided, batch = flight.decided, flight.decided.batch
         unanswered = {i for call in late for i in call.indices}
         flight.attach(decided.dead)
-        pieces: dict[Place, _Slice] = {}
+        pieces: dict[Lane, _Slice] = {}
         for i, place in enumerate(zip(batch.topics, batch.partitions, strict=True)):
-            piece = pieces.get(place)
+            partition = owned[place]
+            lane = self._lane(partition)
+            piece = pieces.get(lane)
             if piece is None:
-                piece = pieces[place] = _Slice(flight, owned[place])
-            piece.places.append(i)
-            piece.size += len(batch.values[i] or b"")
-            piece.left += i in unanswered
+                piece = pieces[lane] = _Slice(flight)
+            size = len(batch.values[i] or b"")
+            piece.take(i, partition, batch.offsets[i], size, answered=i not in unanswered)
             flight.slices[i] = piece
         for place, changes in decided.changes.items():
-            pieces[place].changes = [(place[1], name, found) for name, found in changes]
+            piece = pieces[self._lane(owned[place])]
+            piece.changes += [(place[1], name, found) for name, found in changes]
         free = []
-        for piece in pieces.values():
-            piece.last = batch.offsets[piece.places[-1]]
-            piece.partition.waiting += len(piece.places)
-            piece.partition.waiting_bytes += piece.size
+        for lane, piece in pieces.items():
             self._waiting += len(piece.places)
             self._waiting_bytes += piece.size
-            queue = self._queues.setdefault(piece.partition, deque())
+            queue = self._queues.setdefault(lane, deque())
             queue.append(piece)
             if piece.left == 0 and queue[0] is piece:
-                free += self._ready(piece.partition, queue)
+                free += self._ready(lane, queue)
         self._release(free)
 
     def _answered(self, flight: Any, places: Sequence[int]) -> list[Any]:
         """Events of a batch are done; returns the slices that this frees."""
-        touched: dict[Partition, None] = {}
+        touched: dict[Lane, None] = {}
         for i in places:
             piece = flight.slices[i]
             piece.left -= 1
-            if piece.left == 0 and piece.partition.owned:  # an earlier assignment's is stale
-                touched[piece.partition] = None
+            if piece.left == 0 and piece.owned:  # an earlier assignment's is stale
+                touched[self._lane(next(iter(piece.shares)))] = None
         free: list[Any] = []
-        for partition in touched:
-            queue = self._queues.get(partition)
+        for lane in touched:
+            queue = self._queues.get(lane)
             if queue is not None:
-                free += self._ready(partition, queue)
+                free += self._ready(lane, queue)
         return free
 
-    def _ready(self, partition: Partition, queue: deque[_Slice]) -> list[_Slice]:
+    def _ready(self, lane: Lane, queue: deque[_Slice]) -> list[_Slice]:
         free = []
         while queue and queue[0].left == 0:
             free.append(queue.popleft())
         if not queue:
-            del self._queues[partition]
+            del self._queues[lane]
         return free
 
     def _release(self, free: Sequence[Any]) -> None:
         """Publishes slices that waited, in their order."""
         for piece in free:
             letters = [piece.letters[i] for i in piece.places if i in piece.letters]
-            offsets = [(piece.partition, piece.last + 1)]
-            piece.partition.waiting -= len(piece.places)
-            piece.partition.waiting_bytes -= piece.size
+            offsets = piece.release()
             self._waiting -= len(piece.places)
             self._waiting_bytes -= piece.size
             self._publish(piece.decided, piece.places, letters, piece.changes, offsets)

@@ -250,7 +250,7 @@ class StateKeeper:
         """All that was written is committed and applied: remembers that on disk, now and then.
 
         Args:
-            last: Whether the worker ends.
+            last: Whether the worker ends, or partitions go.
         """
         if last:
             self._mark_at = 0.0
@@ -289,10 +289,9 @@ class StateKeeper:
     def count(self) -> None:
         """Sets the gauges."""
         for store in self._changelogs:
-            entries = sum(
-                len(held.backings[store]) for held in self._held.values() if held.stores is not None
-            )
-            self._metrics.set("pointsman_state_entries", entries, store)
+            there = [held.backings[store] for held in self._held.values() if held.stores is not None]
+            self._metrics.set("pointsman_state_entries", sum(map(len, there)), store)
+            self._metrics.set("pointsman_state_held_bytes", sum(backing.size for backing in there), store)
         left = sum(max(0, restore.total - restore.records) for restore in self._restores)
         self._metrics.set("pointsman_restoring_records", left)
         waiting = sum(len(h.places) for h in self._held.values() if h.stores is None)
@@ -310,6 +309,8 @@ class StateKeeper:
             held.backings = backings
             held.stores = {spec.field: spec.make(backings[spec.name]) for spec in self._specs}
             ready += [TopicPartition(*place) for place in held.places]
+        if restore.foreign:
+            self._say("state_foreign", topics=sorted(self._changelogs.values()), records=restore.foreign)
         seconds = time.monotonic() - restore.began
         self._metrics.observe("pointsman_restore_seconds", seconds)
         self._say(

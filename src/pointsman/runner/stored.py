@@ -11,7 +11,7 @@ from pointsman.engine.build import stores_of
 from pointsman.runner.changes import changelog
 from pointsman.runner.restore import limits
 from pointsman.spec.document import Document
-from pointsman.state.base import StoreSpec, parted
+from pointsman.state.base import StoreSpec, is_change, parted
 from pointsman.state.memory import Memory
 
 __all__ = ["Kept", "Stored", "look_up", "sizes"]
@@ -114,5 +114,5 @@ def _records(document: Document, topic: str, partitions: int) -> Any:
     for batch in read_committed(document.kafka, begins, ends):
         for (_, number), messages in batch.items():
             for message in messages:
-                if message.key() is not None:
+                if is_change(message.key()):
                     yield number, message.key(), message.value()

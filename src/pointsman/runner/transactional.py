@@ -160,6 +160,15 @@ class TransactionalWriter(Writer):
             return None
         return self._fault(*failure)
 
+    def purge(self) -> None:
+        """Forgets what was not sent yet; aborting the transaction comes next.
+
+        It waits for nothing, so that the client calls nobody back: what is fatal to it, as after a
+        transaction has timed out, would be raised here, amid a rebalance. The next commit tells it.
+        """
+        with suppress(KafkaException, SystemError):
+            self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+
     def end(self) -> None:
         """Has whatever blocks in another thread give up; `close` comes next."""
         self._closed.set()

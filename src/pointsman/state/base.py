@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Backing", "Change", "State", "Store", "StoreSpec", "joined", "parted"]
+__all__ = ["Backing", "Change", "State", "Store", "StoreSpec", "is_change", "joined", "parted"]
 
 Change = tuple[bytes, bytes | None]
 """A changelog record: key and value; None deletes. See `joined` for the key."""
@@ -37,6 +37,11 @@ def parted(record_key: bytes) -> tuple[str, int]:
     if len(record_key) < 3 or record_key[-3] != 0:
         raise ValueError("a changelog record's key ends in NUL and two bytes of slot")
     return record_key[:-3].decode("utf-8", "surrogatepass"), int.from_bytes(record_key[-2:], "big")
+
+
+def is_change(record_key: bytes | None) -> bool:
+    """Whether a record with that key in a changelog is a change; what others wrote there is none."""
+    return record_key is not None and len(record_key) > 2 and record_key[-3] == 0
 
 
 class Backing(Protocol):
@@ -68,6 +73,10 @@ class Backing(Protocol):
 
     def __len__(self) -> int:
         """How many records are committed or staged, as closely as is known without a walk."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is committed, keys included, as closely as is known without a walk."""
 
     def close(self) -> None:
         """Lets go of files."""

@@ -11,12 +11,17 @@ __all__ = ["Memory", "Settled", "Stores"]
 
 
 class Memory:
-    """Keeps the records of one store of one partition, by the state's key and the slot."""
+    """Keeps the records of one store of one partition, by the state's key and the slot.
+
+    Attributes:
+        size: Bytes of what is committed, keys included.
+    """
 
     def __init__(self) -> None:
         self._base: dict[bytes, dict[int, bytes]] = {}
-        self._size = 0
+        self._records = 0
         self._over = Overlay()
+        self.size = 0
 
     def read(self, key: str) -> list[tuple[int, bytes]]:
         """All slots of a key with their values, by slot; staged ones stand over committed ones."""
@@ -45,23 +50,29 @@ class Memory:
 
     def load(self, changes: Sequence[Change]) -> None:
         """Takes committed changes as the changelog has them."""
-        base, size = self._base, self._size
+        base, records, size = self._base, self._records, self.size
         for record, value in changes:
             name, slot = record[:-2], record[-2] << 8 | record[-1]
             slots = base.get(name)
             if value is None:
-                if slots is not None and slots.pop(slot, None) is not None:
-                    size -= 1
+                if slots is not None and (old := slots.pop(slot, None)) is not None:
+                    records -= 1
+                    size -= len(record) + len(old)
                     if not slots:
                         del base[name]
             elif slots is None:
                 base[name] = {slot: value}
-                size += 1
+                records += 1
+                size += len(record) + len(value)
             else:
-                if slot not in slots:
-                    size += 1
+                old = slots.get(slot)
+                if old is None:
+                    records += 1
+                    size += len(record) + len(value)
+                else:
+                    size += len(value) - len(old)
                 slots[slot] = value
-        self._size = size
+        self._records, self.size = records, size
 
     def keys(self) -> Iterator[str]:
         """Every key that has a value, each once."""
@@ -72,7 +83,7 @@ class Memory:
 
     def __len__(self) -> int:
         """How many records are committed or staged."""
-        return self._size + len(self._over)
+        return self._records + len(self._over)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from pointsman.base.errors import EvalError, Misfit
+from pointsman.base.errors import EvalError, LateEvent, Misfit
 from pointsman.base.keys import key_text
 from pointsman.cel.values import MISSING, Mistyped, Optional
 from pointsman.state.base import SLOTS
@@ -182,10 +182,10 @@ def number_of(value: Any) -> float | None:
     return None
 
 
-def late(when: int, newest: int, over: int) -> EvalError:
+def late(when: int, newest: int, over: int) -> LateEvent:
     """Why an event is not counted any more."""
     before = datetime.timedelta(milliseconds=newest - when)
-    return EvalError(
+    return LateEvent(
         f"late: dated {before} before the newest event of its key; "
         f"the window takes up to {datetime.timedelta(milliseconds=over)}"
     )
