@@ -52,7 +52,7 @@ def effects(partition: Partition, end: int) -> Effects:
 
 
 def test_what_is_decided_is_committed_after_the_interval_together() -> None:
-    """A transaction takes what comes within 100 ms of its first record, and is then committed."""
+    """A transaction takes what comes within 100 ms of its first record; then it is committed."""
     writer, clock, metrics, partition = Writer(), Clock(), Metrics(), Partition("t", 0)
     made: Any = (writer, None, lambda *_, **__: None, metrics, clock, {})
     transactions = Transactions(*made, interval=COMMIT_SECONDS)

@@ -211,8 +211,12 @@ class Writer:
         """
         try:
             left = self._producer.flush(seconds)
-        except KafkaException as error:  # what is fatal to the client is raised by whatever call comes next
-            raise self._fault(error.args[0], self._decisions.topic) from error
+        except (KafkaException, SystemError) as error:
+            # What is fatal to the client is raised by whatever call comes next, or from among its callbacks.
+            said = error.__cause__ if isinstance(error, SystemError) else error
+            if not isinstance(said, KafkaException):
+                raise
+            raise self._fault(said.args[0], self._decisions.topic) from error
         self._check()
         if left == 0:
             self.bytes = 0
@@ -225,7 +229,7 @@ class Writer:
 
     def close(self) -> None:
         """Forgets what was not acknowledged, and goes."""
-        with suppress(KafkaException):  # after a fatal error there is nothing left to forget
+        with suppress(KafkaException, SystemError):  # after a fatal error there is nothing left to forget
             self._producer.purge(in_queue=True, in_flight=True, blocking=True)
             self._producer.flush(1.0)
 

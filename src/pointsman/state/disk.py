@@ -134,7 +134,7 @@ class Disk:
         for record, _ in self._walk(b""):
             if len(record) >= _SLOT_BYTES and record[:-2] != last:
                 last = record[:-2]
-                key, _ = parted(record)
+                key = parted(record)[0]
                 if not over.pop(last, False) or self.read(key):
                     yield key
         for name in over:
