@@ -74,7 +74,7 @@ def test_a_repeat_after_the_time_is_none(document):
 
 def test_a_router_decides_repeats_itself(document):
     """They are no requests, and what is to be hidden in decisions is."""
-    policy = build(document, answers=False)
+    policy = build(document, away=document.models)
     stores = Stores(policy.stores)
     tell(policy, stores, {"id": "a", "ts": NOW})
     again = tell(

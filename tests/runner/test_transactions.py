@@ -11,10 +11,10 @@ from pointsman.runner import transactional
 from pointsman.runner.exactly_once import COMMIT_SECONDS
 from pointsman.runner.metrics import Metrics, total
 from pointsman.runner.partitions import Partition
+from pointsman.runner.records import Target
 from pointsman.runner.slices import Effects
 from pointsman.runner.transactional import TransactionalWriter
 from pointsman.runner.transactions import Transactions
-from pointsman.runner.writer import Target
 
 
 class Writer:

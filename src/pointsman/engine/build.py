@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -37,7 +37,7 @@ def build(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
     *,
-    answers: bool = True,
+    away: Collection[str] = (),
 ) -> Policy:
     """Compiles a document.
 
@@ -47,8 +47,8 @@ def build(
         conditions: The loaded Python conditions, by their name in the document.
         functions: What was opened for metadata fields that are asked for in batches, by field.
         wrap: What stands in for each route's strategy, for tests that fix a pick.
-        answers: Whether models are called with what was decided. Else, for a router, records carry the event
-            whole, whatever `write` says, and models' inputs are left out.
+        away: Models whose events are handed over and not answered here: those records carry the event whole,
+            whatever `write` says, and the models' inputs are left out.
 
     Returns:
         The policy; the same document gives the same decisions wherever it runs.
@@ -79,7 +79,7 @@ def build(
         max_bytes=doc.limits.bytes,
         project=projector(doc.write.event, doc.write.redact, decoder),
         code=Code(slots),
-        answers=answers,
+        away=frozenset(away),
         functions=functions or {},
         dedupe=dedupe,
         max_ahead=round(doc.source.max_ahead * 1000),

@@ -150,7 +150,7 @@ def _prologue(parts: Parts) -> None:
             f"index{n}, rows{n} = call{n}.indices.append, call{n}.rows.append",
             f"heads{n} = call{n}.heads.append",
         )
-        if group.keeps or not parts.answers:
+        if group.keeps or group.model.name in parts.away:
             code.write(f"keep{n} = call{n}.kept.append")
 
 
@@ -260,10 +260,12 @@ def _record(parts: Parts) -> None:
     event = spliced if parts.decoder.verbatim else "encode(whole)"
     if parts.project is not None:
         shown = f"{code.bind('project', parts.project)}(raw)"
-        if parts.answers:
+        if not parts.away:
             event = shown
-        elif parts.dedupe is not None:  # a request carries the event whole, a decision does not
-            event = f"({shown} if repeat else {event})"
+        else:  # a request carries the event whole, a decision does not
+            here = [f"lane.model.name not in {code.bind('away', parts.away)}"]
+            here += ["repeat"] if parts.dedupe is not None else []
+            event = f"({shown} if {' or '.join(here)} else {event})"
     write(f"head = HEAD % (encode(ident), when, at, source, offset, told, {event}, meta, decision)")
     if parts.dedupe is None:
         _rows(parts)
@@ -282,7 +284,7 @@ def _rows(parts: Parts) -> None:
     for group in parts.groups:
         n, model = group.number, group.model
         with write.block(f"{'if' if n == 0 else 'elif'} number == {n}:"):
-            if not parts.answers:
+            if model.name in parts.away:
                 write("row = None")
             elif model.inputs is None:
                 write(f"row = {parts.enriched()}")
@@ -292,7 +294,7 @@ def _rows(parts: Parts) -> None:
                 exact = "row = (" + "".join(f"{x.exact or x.fast}, " for x in inlines) + ")"
                 failed = [f"row = input_error({model.name!r}, x)"]
                 write(*code.guarded(fast, exact if any(x.exact for x in inlines) else None, failed))
-            if not parts.answers:
+            if model.name in parts.away:
                 write(f"keep{n}(Kept(lane, {{}}))")
             elif group.keeps:
                 write(f"keep{n}(Kept(lane, {parts.context()}))")

@@ -42,8 +42,7 @@ class Parts:
         max_bytes: The largest value that is taken.
         project: What decision records carry of an event; None: the value as it came.
         code: The function being written.
-        answers: Whether models are called with what was decided; else their inputs are left out, and every
-            event's lane is kept.
+        away: Models whose events are handed over: their inputs are left out, and every event's lane is kept.
         instead: What stands for the lane that an event would take; None: that lane.
         functions: What was opened for batched fields, by field.
         max_ahead: Milliseconds that an event may be dated ahead of its record.
@@ -62,7 +61,7 @@ class Parts:
     max_bytes: int
     project: Callable[[bytes], bytes] | None
     code: Code
-    answers: bool = True
+    away: frozenset[str] = frozenset()
     instead: Instead | None = None
     dedupe: Dedupe | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)

@@ -93,12 +93,13 @@ class Host:
         clock: Clock | None = None,
         *,
         answering: Collection[str] | None = None,
+        away: Collection[str] = (),
     ) -> Self:
         """Opens the models, reads the tables, loads the Python conditions and builds the policy.
 
         Args:
-            answering: The models to open, where only some are called here; with none, models' inputs are
-                left out and records carry the event whole.
+            answering: The models to open, where only some are called here.
+            away: Models that routes pick and others answer: see `build`.
 
         Raises:
             SpecError: Some do not fit what the document says; it carries a finding for each.
@@ -132,8 +133,7 @@ class Host:
         desk = Desk(clock.monotonic)
         pool = Pool({**models, **fields}, {**timeouts, **spans}, limits.in_flight, clock, limits.bytes, desk)
         functions = field_functions(document, pool)
-        answers = answering is None or bool(answering)
-        policy = build(document, versions, conditions, functions, answers=answers)
+        policy = build(document, versions, conditions, functions, away=away)
         tables.serve(policy)
         caller = None
         if remotes.opened:

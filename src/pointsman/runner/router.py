@@ -1,8 +1,8 @@
-"""`run --role route`: decides events and writes requests; who answers them are dispatchers."""
+"""Decides events and writes requests, `run --role route` for all models; who answers are dispatchers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from pointsman.base.clock import Clock
@@ -11,6 +11,7 @@ from pointsman.engine.decide import Call, Decided, identify
 from pointsman.runner.host import TRACE, Host
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
+from pointsman.runner.plans import asked, picked
 from pointsman.runner.requests import Requests
 from pointsman.spec.document import Document
 
@@ -32,22 +33,35 @@ class Asks(Protocol):
 
 
 class Router(Host):
-    """Decides, and hands what needs a model over in place of calling it."""
+    """Decides, and hands over what needs a model that is not called here."""
 
     asks: Asks
     """Where requests go."""
     _requests: Requests
+    _away: frozenset[str]
 
     @classmethod
     def onto(
-        cls, asks: Asks, document: Document, metrics: Metrics | None = None, clock: Clock | None = None
+        cls,
+        asks: Asks,
+        document: Document,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+        away: Collection[str] | None = None,
     ) -> Router:
-        """A router of `document` that writes its requests to `asks`; it opens no model.
+        """A router of `document` that writes its requests to `asks`, and opens only what it calls itself.
+
+        Args:
+            away: The models whose events are handed over; None: all of them.
 
         Raises:
             SpecError: A table or Python condition does not fit what the document says.
         """
-        router = cls.open(document, metrics, clock, answering=())
+        if away is None:
+            away = document.models
+        here = {stop for model in picked(document) if model not in away for stop in asked(document, model)}
+        router = cls.open(document, metrics, clock, answering=here, away=away)
+        router._away = frozenset(away)
         router.asks = asks
         router._requests = Requests(document.policy, verbatim=router.policy.decoder.verbatim)
         return router
@@ -56,8 +70,9 @@ class Router(Host):
         """Everything that can be said of a batch; what is left of it to do is in the requests, written."""
         decided = super().decide(batch)
         for call in decided.calls:
-            self._hand_over(decided, call)
-        decided.calls = []
+            if call.model in self._away:
+                self._hand_over(decided, call)
+        decided.calls = [call for call in decided.calls if call.model not in self._away]
         return decided
 
     def _hand_over(self, decided: Decided, call: Call) -> None:

@@ -54,6 +54,10 @@ class Stages:
         policy = self._by.get(batch.topics[0])
         return (batch, self._first) if policy is None else (arrived(batch), policy)
 
+    def part(self, topic: str) -> Policy:
+        """The part of the policy that reads a topic."""
+        return self._by.get(topic, self._first)
+
     def begins(self, topic: str) -> bool:
         """Whether a topic is one of the source."""
         return topic not in self._by

@@ -15,10 +15,10 @@ from pointsman.bus.topics import Topics
 from pointsman.runner.extracts import EXTRACTS, Extract
 from pointsman.runner.logs import Say
 from pointsman.runner.plans import picked
+from pointsman.runner.records import Target
 from pointsman.runner.requests import request_topic
 from pointsman.runner.stages import BY_TOPIC, by_topics
 from pointsman.runner.state import widened
-from pointsman.runner.writer import Target
 from pointsman.spec.document import Document
 
 __all__ = ["Begin", "Ground", "group_of", "prepare", "prepare_changelogs", "reach", "rewind"]

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pointsman.base.errors import EnvironmentFault
-from pointsman.base.records import Batch, DeadLetter
 from pointsman.bus.faults import fault
-from pointsman.engine.hops import Moved
 from pointsman.runner.changes import Changes
 from pointsman.runner.extracts import Extract
-from pointsman.runner.letters import kafka_headers
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
+from pointsman.runner.records import ANY, Records, Target, beyond
 
-__all__ = ["Target", "Writer"]
-
-_ANY = -1
-"""The partition that the key says."""
+__all__ = ["Writer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A topic, and the bytes of the largest record that it takes."""
-
-    topic: str
-    largest: int
-
-
-class Writer:
+class Writer(Records):
     """The producer of one worker.
 
     Attributes:
         bytes: Bytes handed over since everything was acknowledged last.
         changelogs: Where changes of state go, by store.
-        onward: Where events go on by another key, by the field that they go on to.
     """
 
     def __init__(
@@ -53,9 +38,8 @@ class Writer:
     ) -> None:
         """Args:
         config: Properties of the client, as `bus.client.client_config` makes them.
-        extracts: What else is written of each decision record.
-        requests: Where a router's requests go, by the first model of their plan.
         """
+        super().__init__(decisions, dead_letters, metrics, extracts, requests)
         self._most_records = int(config["queue.buffering.max.messages"])
         self._most_bytes = (
             int(config["queue.buffering.max.kbytes"]) * 512
@@ -63,107 +47,12 @@ class Writer:
         self._producer = Producer({**config, "on_delivery": self._reported})
         self._config = config
         self._address = config["bootstrap.servers"]
-        self._decisions = decisions
-        self._dead_letters = dead_letters
-        self._extracts = extracts
-        self._requests = requests or {}
         self.changelogs: Mapping[str, str] = {}
-        self.onward: Mapping[str, Target] = {}
-        self._largest = min([decisions.largest, *(extract.largest for extract in extracts)])
-        self._metrics = metrics
         self._failure: tuple[KafkaError, str] | None = None
-        self.bytes = 0
 
     def __len__(self) -> int:
         """Records handed over and not acknowledged, reports that were not looked at included."""
         return len(self._producer)
-
-    def write(
-        self, keys: Sequence[Key], values: Sequence[bytes], headers: Sequence[Any] | None
-    ) -> Sequence[int]:
-        """Hands decision records over in order; returns the places of those that are too large for the topic.
-
-        Raises:
-            EnvironmentFault: Kafka does not take them.
-        """
-        written = sum(map(len, values))
-        refused: list[int] = []
-        if written > self._largest // 2:  # one of them may be too large
-            refused = _too_large(keys, values, self._largest)
-            left = sorted(set(range(len(values))).difference(refused))
-            keys, values = [keys[n] for n in left], [values[n] for n in left]
-            headers = headers and [headers[n] for n in left]
-            written = sum(map(len, values))
-        if headers:
-            for key, value, more in zip(keys, values, headers, strict=True):
-                self._produce(self._decisions.topic, value, key, more or (), 0)
-        elif values:
-            self._produce_batch(self._decisions.topic, keys, values, written)
-        self.bytes += written
-        for extract in self._extracts if values else ():
-            made = list(map(extract.make, keys, values))
-            size = sum(map(len, made))
-            self._produce_batch(extract.topic, keys, made, size)
-            self.bytes += size
-        self._metrics.count("pointsman_decisions_total", len(values))
-        self._metrics.count("pointsman_decision_bytes_total", written)
-        return refused
-
-    def ask(
-        self,
-        model: str,
-        keys: Sequence[Key],
-        values: Sequence[bytes],
-        partitions: Sequence[int],
-        headers: Sequence[Any] | None,
-    ) -> Sequence[int]:
-        """Hands requests over in order, each to its partition; returns the places of those too large.
-
-        Raises:
-            EnvironmentFault: Kafka does not take them.
-        """
-        target = self._requests[model]
-        refused = self.too_large(model, keys, values)
-        left = [n for n in range(len(values)) if n not in refused] if refused else range(len(values))
-        size = sum(len(values[n]) for n in left)
-        if headers:
-            for n in left:
-                self._produce(target.topic, values[n], keys[n], headers[n], 0, partitions[n])
-        elif left:
-            self._produce_batch(
-                target.topic,
-                [keys[n] for n in left],
-                [values[n] for n in left],
-                size,
-                [partitions[n] for n in left],
-            )
-        self.bytes += size
-        self._metrics.count("pointsman_requests_total", len(left), model)
-        return refused
-
-    def too_large(self, model: str, keys: Sequence[Key], values: Sequence[bytes]) -> list[int]:
-        """The places of requests that are larger than the topic of `model` takes."""
-        return _too_large(keys, values, self._requests[model].largest)
-
-    def send_on(self, batch: Batch, moved: Moved) -> Sequence[int]:
-        """Hands over events that go on by another key; returns the places of those too large for the topic.
-
-        Raises:
-            EnvironmentFault: Kafka does not take them.
-        """
-        target, refused, written = self.onward[moved.name], [], 0
-        records = zip(moved.indices, moved.keys, moved.headers(batch), strict=True)
-        for place, (index, key, headers) in enumerate(records):
-            value = batch.values[index] or b""
-            size = len(value) + len(key or b"") + sum(len(n) + len(v or b"") + 8 for n, v in headers)
-            if size > target.largest:
-                refused.append(place)
-                continue
-            self._produce(target.topic, value, key, headers, 0)
-            written += size
-        self.bytes += written
-        self._metrics.count("pointsman_hops_total", len(moved.indices) - len(refused), moved.name)
-        return refused
 
     def keep(self, changes: Changes) -> None:
         """Hands changes of state over, each to the partition of the source whose state it is.
@@ -183,25 +72,6 @@ class Writer:
             self.bytes += size
             self._metrics.count("pointsman_state_records_total", len(messages))
             self._metrics.count("pointsman_state_bytes_total", size)
-
-    def bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Hands dead letters over, each with its record as it came.
-
-        Raises:
-            EnvironmentFault: Kafka does not take them.
-        """
-        for letter in letters:
-            record, headers = letter.record, kafka_headers(letter)
-            size = sum(
-                len(part or b"") for part in (record.value, record.key, *(value for _, value in headers))
-            )
-            if size > self._dead_letters.largest:
-                raise self._too_large(self._dead_letters.topic)
-            self._produce(
-                self._dead_letters.topic, record.value, record.key, headers, max(record.timestamp, 0)
-            )
-            self.bytes += size
-            self._metrics.count("pointsman_dead_letters_total", 1, letter.reason)
 
     def flush(self, seconds: float) -> bool:
         """Waits until all is acknowledged; returns False where that takes longer than `seconds`.
@@ -245,19 +115,13 @@ class Writer:
 
     def _fault(self, error: KafkaError, topic: str) -> EnvironmentFault:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            return self._too_large(topic)
+            return beyond(topic)
         if error.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
             return EnvironmentFault(
                 f"cannot write to {topic}: no right to write any topic at {self._address}; "
                 "'pointsman topics --acls' prints what rights are needed"
             )
         return fault(error, self._config, f"cannot write to {topic}", topic)
-
-    def _too_large(self, topic: str) -> EnvironmentFault:
-        return EnvironmentFault(
-            f"a record is larger than the topic {topic} takes: raise its max.message.bytes and start again; "
-            "nothing is lost"
-        )
 
     def _produce_batch(
         self,
@@ -270,10 +134,10 @@ class Writer:
         """Hands over records without headers, all at once where the client's queue surely takes them."""
         if not self._has_room(len(values), size):
             for n, value in enumerate(values):
-                self._produce(topic, value, keys[n], (), 0, _ANY if partitions is None else partitions[n])
+                self._produce(topic, value, keys[n], (), 0, ANY if partitions is None else partitions[n])
         elif partitions is None:
             pairs = zip(keys, values, strict=True)
-            self._hand_over(topic, [{"value": value, "key": key} for key, value in pairs], _ANY)
+            self._hand_over(topic, [{"value": value, "key": key} for key, value in pairs], ANY)
         else:
             batches: dict[int, list[dict[str, Any]]] = {}
             for n, partition in enumerate(partitions):
@@ -298,7 +162,7 @@ class Writer:
         key: Key,
         headers: Sequence[Any],
         timestamp: int,
-        partition: int = _ANY,
+        partition: int = ANY,
     ) -> None:
         """Hands over one record; waits while the client's queue is full."""
         while True:
@@ -311,8 +175,3 @@ class Writer:
                 self.flush(0.1)
             except KafkaException as error:
                 raise self._fault(error.args[0], topic) from error
-
-
-def _too_large(keys: Sequence[Key], values: Sequence[bytes], most: int) -> list[int]:
-    """The places of records that are larger than `most` bytes."""
-    return [n for n, value in enumerate(values) if len(value) + len(keys[n] or b"") > most]
