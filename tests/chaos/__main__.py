@@ -54,6 +54,10 @@ def _played(play: Play) -> Verdict:
         f"state differences {verdict.state_differences}"
     )  # fmt: skip
     print(f"  {play.seed}: {verdict.events:,} events, {found}", flush=True)
+    if play.hanging:
+        print(
+            f"     the broker forgot transactions, which were aborted: {', '.join(play.hanging)}", flush=True
+        )
     for example in verdict.examples:
         print(f"     {example[:2000]}", flush=True)
     return verdict

@@ -22,9 +22,16 @@ and what the windows should hold in the end.
 Lost is an event without its decision or dead letter, for a read-committed reader; duplicated, one with
 more than one. Wrong is another metadata, route or status than the oracle's. State counts the keys of
 which the changelogs hold anything else than the oracle.
-
+{hanging}
 | seed | state in | faults, and seconds before each | events | lost | duplicated | wrong | state |
 |---|---|---|---|---|---|---|---|"""
+
+_HANGING = """
+In {count} of them (seed {seeds}) the broker was killed while it aborted a transaction of a killed worker, and
+took it for done without having told the partitions: a hanging transaction in the sense of KIP-664, at which
+readers of committed records wait for ever. After a minute without progress it was aborted by hand, with the
+requests of `kafka-transactions.sh abort`; see [exactly once](exactly-once.md). Then all went on.
+"""
 
 
 def page(plays: Sequence[Play], verdicts: Sequence[Verdict]) -> str:
@@ -35,4 +42,7 @@ def page(plays: Sequence[Play], verdicts: Sequence[Verdict]) -> str:
         f"{verdict.state_differences} |"
         for play, verdict in zip(plays, verdicts, strict=True)
     ]
-    return "\n".join([_BEGIN.format(count=len(plays), delivery=plays[0].delivery), *rows]) + "\n"
+    hanging = [str(play.seed) for play in plays if play.hanging]
+    told = _HANGING.format(count=len(hanging), seeds=", ".join(hanging)) if hanging else ""
+    begin = _BEGIN.format(count=len(plays), delivery=plays[0].delivery, hanging=told)
+    return "\n".join([begin, *rows]) + "\n"

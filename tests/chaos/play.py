@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from chaos.crew import Crew
+from chaos.hanging import abort_hanging
 from chaos.judge import Verdict, committed, judge
 from chaos.schedule import Fault, schedule
 from chaos.world import MODELS, PARTITIONS, document, events
@@ -26,6 +27,7 @@ T = TypeVar("T")
 ZOMBIE_SECONDS = 8.0
 _ONE_BROKER = threading.Lock()
 END_SECONDS = 240.0
+STUCK_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class Play:
     Attributes:
         broker: A running broker, which faults kill and start again.
         count: Events.
+        hanging: Transactions that the broker forgot when it was killed, and that were aborted by hand.
     """
 
     broker: LocalBroker
@@ -44,6 +47,7 @@ class Play:
     on_disk: bool = False
     count: int = 2000
     faults: int = 4
+    hanging: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -159,12 +163,26 @@ class Play:
     def _wait(self, crew: Crew) -> None:
         """Until nothing of the source is left."""
         end = time.monotonic() + END_SECONDS
-        while _steadily(lambda: committed(self.broker.bootstrap, self.name, self.name)) > 0:
+        least, look_at = -1, time.monotonic() + STUCK_SECONDS
+        while (left := _steadily(lambda: committed(self.broker.bootstrap, self.name, self.name))) > 0:
+            if least < 0 or left < least:
+                least, look_at = left, time.monotonic() + STUCK_SECONDS
+            elif time.monotonic() > look_at:
+                look_at = time.monotonic() + STUCK_SECONDS
+                self._unblock()
             if time.monotonic() > end:
                 crew.strange.append(f"the end was not reached: {crew.tails()}")
                 return
             crew.revive()
             time.sleep(0.3)
+
+    def _unblock(self) -> None:
+        """What an operator does where nothing goes on: looks for transactions that the broker forgot."""
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap, "log_level": 0})
+        topics = _steadily(lambda: admin.list_topics(timeout=15).topics)
+        self.hanging += abort_hanging(
+            self.broker, [topic for topic in topics if topic.startswith(f"{self.name}.")]
+        )
 
 
 def _steadily(ask: Callable[[], T]) -> T:
