@@ -110,6 +110,10 @@ class _Stores:
         for number in partitions:
             self._held.pop(number, None)
 
+    def drop_all(self) -> None:
+        """As `drop`, for all."""
+        self._held.clear()
+
     def _held_of(self, partition: int) -> tuple[dict[str, Fetched], dict[str, Store]]:
         held = self._held.get(partition)
         if held is None:
@@ -139,7 +143,8 @@ class Framed:
         headers = headers_for(document.write.headers)
         if host.tracing is not None:
             headers = host.tracing.around(headers)
-        self._flow = Flow(host, sink, patience=_PATIENCE_SECONDS, headers=headers, onward=sink.send_on)
+        self._headers = headers
+        self._flow = self._make_flow()
         host.after = lambda decided: self._changes.extend(changes_of(decided))
         self._changes: list[Any] = []
 
@@ -184,8 +189,12 @@ class Framed:
         batch = records_of(frame)
         batch.polled = self._clock.monotonic()
         self._sink.bytes = 0
-        for part in self._parts(batch):
-            self._decide(part)
+        try:
+            for part in self._parts(batch):
+                self._decide(part)
+        except BaseException:
+            self._start_over()
+            raise
         effects.events = len(batch)
         return effects.frame()
 
@@ -206,6 +215,16 @@ class Framed:
         self._host.close()
         if self._host.tracing is not None:
             self._host.tracing.close()
+
+    def _make_flow(self) -> Flow:
+        sink = self._sink
+        return Flow(self._host, sink, patience=_PATIENCE_SECONDS, headers=self._headers, onward=sink.send_on)
+
+    def _start_over(self) -> None:
+        """Forgets a frame of which only a part was decided, and what it changed."""
+        self._flow = self._make_flow()
+        self._changes.clear()
+        self._stores.drop_all()
 
     def _decide(self, batch: Batch) -> None:
         policy = self._host.policy
