@@ -67,7 +67,9 @@ def build(jar: Path) -> None:
         manifest = f"Manifest-Version: 1.0\r\n{_LINE}{digest()}\r\n\r\n"
         with zipfile.ZipFile(jar, "w") as archive:
             _add(archive, _MANIFEST, manifest.encode())
-            for path in sorted(classes.rglob("*.class"), key=lambda path: path.relative_to(classes).as_posix()):
+            for path in sorted(
+                classes.rglob("*.class"), key=lambda path: path.relative_to(classes).as_posix()
+            ):
                 _add(archive, path.relative_to(classes).as_posix(), path.read_bytes())
 
 
@@ -84,4 +86,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 if __name__ == "__main__":
     build(JAR)
-    print(f"{JAR.relative_to(Path.cwd()) if JAR.is_relative_to(Path.cwd()) else JAR}: {digest()}", file=sys.stderr)
+    print(
+        f"{JAR.relative_to(Path.cwd()) if JAR.is_relative_to(Path.cwd()) else JAR}: {digest()}",
+        file=sys.stderr,
+    )

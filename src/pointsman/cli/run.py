@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
     from pointsman.runner.native import Summary
 
 __all__ = ["run"]
+
+
+class Engine(StrEnum):
+    """Who hosts the pipeline."""
+
+    native = "native"
+    kafka_streams = "kafka-streams"
+    flink = "flink"
 
 
 class Role(StrEnum):
@@ -65,9 +75,13 @@ def run(
         str | None, typer.Option(help="Names this deployment among several; the host's name by default.")
     ] = None,
     role: Annotated[
-        Role,
-        typer.Option(help="all; route decides and writes requests; dispatch reads those and calls models."),
-    ] = Role.all,
+        Role | None,
+        typer.Option(
+            help="all; route decides and writes requests; dispatch reads those and calls models. All by "
+            "default; on an engine, remote models are dispatched to unless all is said.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A model to dispatch to; may be given several times."),
@@ -79,6 +93,26 @@ def run(
             help="Keep what is remembered of events on disk there, and not in memory alone.",
         ),
     ] = None,
+    on: Annotated[
+        Engine, typer.Option("--on", help="Who hosts the pipeline: Pointsman's own loop, or an engine.")
+    ] = Engine.native,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Stream threads of each worker on kafka-streams; 1.")
+    ] = None,
+    standbys: Annotated[
+        int | None,
+        typer.Option(min=0, max=8, help="Copies of the state that other workers keep on kafka-streams; 0."),
+    ] = None,
+    parallelism: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Parallel tasks of the job on flink; 1.")
+    ] = None,
+    master: Annotated[
+        str | None,
+        typer.Option(metavar="local|local-session|HOST:PORT", help="Where the job runs on flink; local."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what the engine would run, and run nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decides events: enriches them, picks a model for each, calls it, writes the decision.
@@ -98,15 +132,28 @@ def run(
 
       pointsman run --role dispatch --model fraud-model-v2 --workers 2
 
+      pointsman run --on kafka-streams --workers 2 --state-dir /var/lib/pointsman
+
+      pointsman run --on flink --master local-session --parallelism 2
+
       pointsman run --events events.jsonl > decisions.jsonl
     """
     path = existing(pipeline)
     models = tuple(dict.fromkeys(model or ()))
     if bool(models) != (role is Role.dispatch):
         raise UsageError("--role dispatch and --model NAME go together: which model to dispatch to")
+    _refuse_for(
+        on,
+        {
+            Engine.kafka_streams: {"threads": threads, "standbys": standbys},
+            Engine.flink: {"parallelism": parallelism, "master": master},
+        },
+        dry_run=dry_run,
+    )
     if events is not None:
         split = None if role is Role.all else role
         _refuse_with_events(
+            on=None if on is Engine.native else on,
             begin=begin,
             until_idle=until_idle,
             metrics_port=metrics_port,
@@ -117,7 +164,6 @@ def run(
         _run_file(path, overlay, events, max_events)
         return
     from pointsman.runner import collector
-    from pointsman.runner.native import run as run_native
     from pointsman.runner.settings import Settings
     from pointsman.spec import load
 
@@ -131,9 +177,11 @@ def run(
         instance=instance or socket.gethostname(),
         metrics_port=metrics_port,
         as_json=as_json,
-        role=role.value,
+        role=role.value if role is not None else "all" if on is Engine.native else "engine",
         models=models,
         state_dir=None if state_dir is None else state_dir.absolute(),
+        threads=threads or 1,
+        standbys=standbys or 0,
     )
     collector.calm()
     # A dumb terminal cannot draw a line anew.
@@ -141,11 +189,43 @@ def run(
         not as_json and os.environ.get("TERM") != "dumb" and all(map(is_terminal, (sys.stdout, sys.stderr)))
     )
     with prints_aside() if as_json else nullcontext():
-        summary = run_native(load(path, settings.overlays), settings, watch=watch)
+        host = _host(on, master, parallelism, dry_run)
+        summary = host(load(path, settings.overlays), settings, watch=watch)
+    if summary is None:
+        return
     if as_json:
         write_json(asdict(summary))
     elif watch:
         say(_told(summary))
+
+
+def _host(
+    on: Engine, master: str | None, parallelism: int | None, dry_run: bool
+) -> Callable[..., Summary | None]:
+    """What runs a document there; it has no summary where it only says what it would do."""
+    if on is Engine.kafka_streams:
+        from pointsman.runner import kafka_streams
+
+        return partial(kafka_streams.run, dry_run=dry_run)
+    if on is Engine.flink:
+        from pointsman.runner import flink
+
+        return partial(flink.run, master=master or "local", parallelism=parallelism or 1, dry_run=dry_run)
+    from pointsman.runner import native
+
+    return native.run
+
+
+def _refuse_for(on: Engine, options: dict[Engine, dict[str, Any]], *, dry_run: bool) -> None:
+    """Options of one host mean nothing on another."""
+    for host, its in options.items():
+        given = [name for name, value in its.items() if value is not None]
+        if given and host is not on:
+            raise UsageError(f"--{given[0]} is for --on {host.value}: leave it out, or say so")
+    if dry_run and on is Engine.native:
+        raise UsageError(
+            "--dry-run is for --on kafka-streams and --on flink; 'pointsman check' checks a document"
+        )
 
 
 def _refuse_with_events(*, workers: int, **options: Any) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.engine.build import stores_of
-from pointsman.runner.changes import changelog
 from pointsman.runner.link import LocalLink, Quota
 from pointsman.runner.logs import Say, to_stream
 from pointsman.runner.metrics import Snapshot, numbers
@@ -20,12 +19,12 @@ from pointsman.runner.requests import request_topic
 from pointsman.runner.serve import MetricsServer
 from pointsman.runner.settings import Settings
 from pointsman.runner.stages import by_topics
-from pointsman.runner.start import Begin, Ground, group_of, prepare, reach, rewind
+from pointsman.runner.start import Begin, Ground, group_of, reach, rewind
 from pointsman.runner.supervisor import Supervisor
-from pointsman.runner.worker import serve
+from pointsman.runner.worker import NATIVE, Hosting
 from pointsman.spec.document import Document
 
-__all__ = ["Summary", "run"]
+__all__ = ["Summary", "run", "signals", "summary_of"]
 
 _QUIET_SECONDS = 30.0
 """A worker that has not turned for so long is not healthy."""
@@ -45,7 +44,12 @@ class Summary:
 
 
 def run(
-    document: Document, settings: Settings, *, watch: bool = False, clock: Clock | None = None
+    document: Document,
+    settings: Settings,
+    *,
+    watch: bool = False,
+    clock: Clock | None = None,
+    hosting: Hosting = NATIVE,
 ) -> Summary:
     """Runs the pipeline until it is stopped, idle, or at its number of events.
 
@@ -53,6 +57,7 @@ def run(
 
     Args:
         watch: Whether a person looks at the terminal: a live view instead of log lines.
+        hosting: Who hosts the workers.
 
     Raises:
         PointsmanError: It cannot begin or cannot go on; what was committed stays right.
@@ -64,23 +69,24 @@ def run(
         view = stack.enter_context(live(f"{document.pipeline} {document.policy}")) if watch else None
         say: Say = view.say if view else lines
         cluster = reach(document)
-        ground = prepare(document, cluster, settings.role, settings.models)
+        ground = hosting.ground(document, cluster, settings)
         taken = _taken(document, settings)
         if begin is not None:
             for group, topics in taken.items():
                 whole = topics if settings.models else document.source.topics
                 rewind(document, cluster, begin, say, group, whole)
-            kept = [] if settings.models else [changelog(document, spec.name) for spec in stores_of(document)]
+            stores = () if settings.models else stores_of(document)
+            kept = [hosting.changelog(document, spec.name) for spec in stores]
             if any(found is not None and found.records for found in cluster.describe(kept).values()):
                 say("state_stays", topics=kept)
         say("started", **_facts(document, settings))
         crew: Alone | Supervisor
         if settings.seats == 1:
-            crew = Alone(document, ground, settings, say, clock)
+            crew = Alone(document, ground, settings, say, clock, hosting)
         else:
             total = ground.partitions * sum(map(len, taken.values()))
-            crew = Supervisor(settings, say, clock, total)
-        stack.enter_context(_signals(crew.stop, crew.kill))
+            crew = Supervisor(settings, say, clock, total, hosting)
+        stack.enter_context(signals(crew.stop, crew.kill))
         if settings.metrics_port is not None:
             server = MetricsServer(settings.metrics_port, crew.snapshot, crew.healthy, crew.ready)
             say("metrics_served", address=stack.enter_context(server).address)
@@ -92,7 +98,7 @@ def run(
         finally:
             if view:
                 view.show(crew.snapshot(), monitor.elapsed)
-        summary = _summary(crew.snapshot(), monitor.elapsed)
+        summary = summary_of(crew.snapshot(), monitor.elapsed)
         say(
             "ended",
             **{name: getattr(summary, name) for name in ("events", "decisions", "dead_letters", "seconds")},
@@ -104,18 +110,25 @@ class Alone:
     """The one worker of a run, in this process."""
 
     def __init__(
-        self, document: Document, ground: Ground, settings: Settings, say: Say, clock: Clock
+        self,
+        document: Document,
+        ground: Ground,
+        settings: Settings,
+        say: Say,
+        clock: Clock,
+        hosting: Hosting = NATIVE,
     ) -> None:
         self._document = document
         self._ground = ground
         self._settings = settings
         self._clock = clock
+        self._hosting = hosting
         quota = None if settings.max_events is None else Quota(settings.max_events)
         self._link = LocalLink(say, quota, clock)
 
     def run(self) -> None:
         """Returns once the worker has ended."""
-        serve(self._document, self._ground, self._settings, 0, self._link, alone=True)
+        self._hosting.serve(self._document, self._ground, self._settings, 0, self._link, alone=True)
 
     def stop(self) -> None:
         """Asks the worker to finish."""
@@ -138,7 +151,7 @@ class Alone:
 
 
 @contextmanager
-def _signals(stop: Callable[[], None], kill: Callable[[], None]) -> Iterator[None]:
+def signals(stop: Callable[[], None], kill: Callable[[], None]) -> Iterator[None]:
     """The first SIGTERM or Ctrl-C asks for the end, the second one is the end."""
     asked = [0]
 
@@ -179,7 +192,7 @@ def _facts(document: Document, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _summary(snapshot: Snapshot, seconds: float) -> Summary:
+def summary_of(snapshot: Snapshot, seconds: float) -> Summary:
     found = numbers(snapshot)
     routes = {
         labels[0]: int(value)

@@ -22,8 +22,13 @@ class Settings:
         instance: Names this deployment among several of one pipeline.
         metrics_port: Where metrics are served; None serves none, 0 takes any free port.
         as_json: Log lines and the summary as JSON.
-        role: `all`; `route` decides and writes requests; `dispatch` reads those and calls models.
+        role: `all`; `route` decides and writes requests; `dispatch` reads those and calls models; `engine`,
+            inside a stream engine, leaves plans with remote models to dispatchers.
         state_dir: Where state is kept on disk; None keeps it in memory.
+        threads: Stream threads of each worker inside Kafka Streams.
+        standbys: Copies of the state that other workers keep inside Kafka Streams.
+        parallelism: Tasks of a job inside Flink that decide.
+        master: Where a job of Flink's runs: `local`, `local-session` or `HOST:PORT`.
         models: The models of `dispatch`; each has `workers` processes and a consumer group of its own.
     """
 
@@ -39,6 +44,10 @@ class Settings:
     role: str = "all"
     models: tuple[str, ...] = ()
     state_dir: Path | None = None
+    threads: int = 1
+    standbys: int = 0
+    parallelism: int = 1
+    master: str = "local"
 
     @property
     def seats(self) -> int:

@@ -16,7 +16,7 @@ from pointsman.runner.link import Report
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics, Snapshot, merge, without_gauges
 from pointsman.runner.settings import Settings
-from pointsman.runner.worker import SharedQuota, work
+from pointsman.runner.worker import NATIVE, Hosting, SharedQuota, work
 
 __all__ = ["Supervisor"]
 
@@ -53,8 +53,11 @@ class _Seat:
 class Supervisor:
     """Runs `settings.seats` workers until all have ended."""
 
-    def __init__(self, settings: Settings, say: Say, clock: Clock, total_partitions: int) -> None:
+    def __init__(
+        self, settings: Settings, say: Say, clock: Clock, total_partitions: int, hosting: Hosting = NATIVE
+    ) -> None:
         self._settings = settings
+        self._hosting = hosting
         self._say = say
         self._clock = clock
         self._total = total_partitions
@@ -130,7 +133,7 @@ class Supervisor:
         ours, theirs = self._context.Pipe()
         seat.process = self._context.Process(
             target=work,
-            args=(self._settings, seat.number, theirs, self._quota),
+            args=(self._settings, seat.number, theirs, self._quota, self._hosting),
             name=f"pointsman-{seat.number}",
         )
         seat.process.start()

@@ -8,14 +8,15 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from pointsman.base.clock import SystemClock
 from pointsman.base.errors import PointsmanError
 from pointsman.bus.client import client_config
+from pointsman.bus.topics import Topics
 from pointsman.runner import collector
 from pointsman.runner.changes import changelog
 from pointsman.runner.dispatcher import Dispatcher
@@ -311,7 +312,32 @@ class _PipeLink:
         self._stop.set()
 
 
-def work(settings: Settings, number: int, pipe: Connection, quota: SharedQuota | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """Who hosts the workers of a run; both are functions of a module, as processes are handed them.
+
+    Attributes:
+        ground: Makes the ground that a run stands on.
+        serve: Runs worker `number` until it is told to end, or is idle where it is `alone`.
+        changelog: The topic that keeps a store.
+    """
+
+    ground: Callable[[Document, Topics, Settings], Ground]
+    serve: Callable[..., None]
+    changelog: Callable[[Document, str], str]
+
+
+def _ground(document: Document, cluster: Topics, settings: Settings) -> Ground:
+    return prepare(document, cluster, settings.role, settings.models)
+
+
+NATIVE: Final = Hosting(_ground, serve, changelog)
+"""Our own loop over Kafka's clients."""
+
+
+def work(
+    settings: Settings, number: int, pipe: Connection, quota: SharedQuota | None, hosting: Hosting = NATIVE
+) -> None:
     """The main function of a worker's process."""
     link = _PipeLink(pipe, quota)
     # Ctrl-C reaches every process of the terminal; only the supervisor acts on it.
@@ -323,8 +349,8 @@ def work(settings: Settings, number: int, pipe: Connection, quota: SharedQuota |
     try:
         document = load(settings.path, settings.overlays)
         collector.calm()
-        ground = prepare(document, reach(document), settings.role, settings.models)
-        serve(document, ground, settings, number, link, alone=False)
+        ground = hosting.ground(document, reach(document), settings)
+        hosting.serve(document, ground, settings, number, link, alone=False)
     except PointsmanError as error:
         code = error.exit_code
         link.send("failed", code, str(error))
