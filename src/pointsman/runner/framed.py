@@ -98,11 +98,16 @@ class _Stores:
         """The stores of a partition by field."""
         return self._held_of(partition)[1]
 
-    def begin(self, partition: int, keys: Callable[[], Sequence[str]], specs: Collection[StoreSpec]) -> None:
-        """Events of a partition come: what was staged is the engine's now; these keys are likely needed."""
+    def settle(self) -> None:
+        """What the last frame changed is with the engine now."""
+        for backings, _ in self._held.values():
+            for backing in backings.values():
+                backing.settle()
+
+    def expect(self, partition: int, keys: Callable[[], Sequence[str]], specs: Collection[StoreSpec]) -> None:
+        """Events of a partition come that likely need what is stored under these keys."""
         backings, _ = self._held_of(partition)
         for spec in specs:
-            backings[spec.name].settle()
             backings[spec.name].expect(keys)
 
     def drop(self, partitions: Collection[int]) -> None:
@@ -189,6 +194,7 @@ class Framed:
         batch = records_of(frame)
         batch.polled = self._clock.monotonic()
         self._sink.bytes = 0
+        self._stores.settle()
         try:
             for part in self._parts(batch):
                 self._decide(part)
@@ -240,7 +246,7 @@ class Framed:
         places = set(zip(batch.topics, batch.partitions, strict=True))
         if policy.stores:
             for number in {number for _, number in places}:
-                self._stores.begin(number, partial(_keys, batch, number), policy.stores)
+                self._stores.expect(number, partial(_keys, batch, number), policy.stores)
         flow, owned = self._flow, {place: Partition(*place) for place in places}
         flow.take(batch, 0, owned)
         while flow.events:
