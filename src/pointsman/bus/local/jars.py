@@ -1,4 +1,4 @@
-"""Fetches Kafka's server, or what hosts Kafka Streams, once into the cache, checked against pinned digests.
+"""Fetches Kafka's server, or what an engine needs, once into the cache, checked against pinned digests.
 
 The lists beside this file are whole dependency trees, so that nothing is resolved at run time: what
 runs is the same on every machine, whatever mirror it came from.
@@ -25,9 +25,11 @@ from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local.maven import Repository, find_repository
 from pointsman.bus.local.paths import cache_dir, exclusive
 
-__all__ = ["KAFKA_VERSION", "Jar", "fetch_kafka", "fetch_streams", "pinned"]
+__all__ = ["KAFKA_VERSION", "Jar", "fetch_flink_connector", "fetch_kafka", "fetch_streams", "pinned"]
 
 KAFKA_VERSION = "4.3.1"
+
+_VERSIONS = {"kafka": KAFKA_VERSION, "kafka-streams": KAFKA_VERSION, "flink-connector-kafka": "5.0.0-2.2"}
 
 Progress = Callable[[str], None]
 
@@ -56,9 +58,10 @@ class Jar:
 
 
 def pinned(product: str = "kafka") -> tuple[Jar, ...]:
-    """Returns every file of the pinned version of `kafka` or `kafka-streams`."""
+    """Returns every file of the pinned version of `kafka`, `kafka-streams` or `flink-connector-kafka`."""
     jars = []
-    text = files("pointsman.bus.local").joinpath(f"{product}-{KAFKA_VERSION}.jars").read_text("utf-8")
+    name = f"{product}-{_VERSIONS[product]}.jars"
+    text = files("pointsman.bus.local").joinpath(name).read_text("utf-8")
     for line in text.splitlines():
         if not line.startswith("#"):
             coordinate, size, sha256 = line.split()
@@ -86,12 +89,17 @@ def fetch_streams(progress: Progress) -> Path:
     return _fetched("kafka-streams", "Kafka Streams", progress)
 
 
+def fetch_flink_connector(progress: Progress) -> Path:
+    """Returns the folder with Flink's connector to Kafka, one jar; as `fetch_kafka`."""
+    return _fetched("flink-connector-kafka", "Flink's Kafka connector", progress)
+
+
 def _fetched(product: str, title: str, progress: Progress) -> Path:
     jars = pinned(product)
-    folder = cache_dir() / product / KAFKA_VERSION
+    folder = cache_dir() / product / _VERSIONS[product]
     if _complete(folder, jars):
         return folder
-    with exclusive(folder.parent / f"{KAFKA_VERSION}.lock"):
+    with exclusive(folder.parent / f"{folder.name}.lock"):
         if not _complete(folder, jars):  # another process may have fetched it meanwhile
             _fetch(jars, folder, title, progress)
     return folder
@@ -109,12 +117,12 @@ def _fetch(jars: tuple[Jar, ...], folder: Path, title: str, progress: Progress) 
     repository = find_repository()
     size = sum(jar.size for jar in jars)
     progress(
-        f"Downloading {title} {KAFKA_VERSION}: {size / 1e6:.0f} MB in {len(jars)} files "
+        f"Downloading {title} {folder.name}: {size / 1e6:.0f} MB in {len(jars)} files "
         f"from {urlsplit(repository.url).hostname}, once, into {folder}"
     )
-    for left in folder.parent.glob(f".{KAFKA_VERSION}-*"):  # by a download that was killed
+    for left in folder.parent.glob(f".{folder.name}-*"):  # by a download that was killed
         shutil.rmtree(left, ignore_errors=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{KAFKA_VERSION}-", dir=folder.parent))
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         download = _Download(repository, partial, _Meter(size, progress))
         with ThreadPoolExecutor(6) as pool:
