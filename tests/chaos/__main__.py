@@ -29,6 +29,7 @@ def main() -> int:
                 options.delivery,
                 on_disk=seed % 2 == 0,
                 count=options.events,
+                host=options.on,
             )
             for seed in range(options.seed, options.seed + options.schedules)
         ]
@@ -69,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--delivery", choices=("exactly_once", "at_least_once"), default="exactly_once")
+    parser.add_argument("--on", choices=("native", "kafka-streams"), default="native")
     parser.add_argument("--at-once", type=int, default=1, help="schedules side by side, on one broker")
     parser.add_argument("--page", type=Path, help="write the result there, as a page")
     return parser.parse_args()

@@ -33,11 +33,13 @@ class Crew:
     Attributes:
         folder: Where the document and the models are.
         on_disk: Whether state is kept in RocksDB.
+        host: What the workers run on.
         strange: Exit codes that no fault explains.
     """
 
     folder: Path
     on_disk: bool
+    host: str = "native"
     members: dict[str, _Member] = field(default_factory=dict)
     started: int = 0
     strange: list[str] = field(default_factory=list)
@@ -47,6 +49,7 @@ class Crew:
         self.started += 1
         log = self.folder / f"{instance}-{self.started}.log"
         command = [sys.executable, "-m", "pointsman", "run", "pipeline.yaml", "--instance", instance]
+        command += ["--on", self.host] if self.host != "native" else []
         command += ["--state-dir", f"state-{instance}"] if self.on_disk else []
 
         def limit() -> None:

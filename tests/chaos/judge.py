@@ -66,13 +66,22 @@ def committed(bootstrap: str, group: str, topic: str) -> int:
     return left
 
 
-def judge(bootstrap: str, name: str, document: Path, limits: Mapping[str, int], *, exactly: bool) -> Verdict:
+def judge(
+    bootstrap: str,
+    name: str,
+    document: Path,
+    limits: Mapping[str, int],
+    *,
+    exactly: bool,
+    host: str = "native",
+) -> Verdict:
     """What became of every event of the topic `name`, and what is remembered.
 
     Args:
         document: The pipeline as it was last.
         limits: The limit of each policy version that was in force, by the hash in the records.
         exactly: Whether repeats are faults.
+        host: What the workers ran on.
     """
     verdict = Verdict()
     source = [
@@ -99,7 +108,7 @@ def judge(bootstrap: str, name: str, document: Path, limits: Mapping[str, int], 
         found = decisions.get(place, [])
         _decisions(verdict, place, one, found, limits, exactly=exactly)
         _letters(verdict, place, one, found, letters, reasons, exactly=exactly)
-    for difference in differences(bootstrap, document, oracle) if exactly else ():
+    for difference in differences(bootstrap, document, oracle, host) if exactly else ():
         verdict.state_differences += 1
         verdict.note(difference)
     for place in decisions.keys() - wanted.keys():

@@ -37,6 +37,7 @@ class Play:
     Attributes:
         broker: A running broker, which faults kill and start again.
         count: Events.
+        host: What the workers run on.
         hanging: Transactions that the broker forgot when it was killed, and that were aborted by hand.
     """
 
@@ -47,6 +48,7 @@ class Play:
     on_disk: bool = False
     count: int = 2000
     faults: int = 4
+    host: str = "native"
     hanging: list[str] = field(default_factory=list)
 
     @property
@@ -57,24 +59,25 @@ class Play:
     @property
     def plan(self) -> list[Fault]:
         """The faults in their order."""
-        return schedule(self.seed, faults=self.faults, on_disk=self.on_disk)
+        return schedule(self.seed, faults=self.faults, on_disk=self.on_disk and self.host == "native")
 
     def run(self, say: Callable[[str], None]) -> Verdict:
         """Plays it to its end."""
         plan = self.plan
-        say(f"schedule {self.seed} ({self.delivery}{', RocksDB' if self.on_disk else ''}): "
+        on = "" if self.host == "native" else f", {self.host}"
+        say(f"schedule {self.seed} ({self.delivery}{', RocksDB' if self.on_disk else ''}{on}): "
             + ", ".join(map(str, plan)))  # fmt: skip
         self.folder.mkdir(parents=True)
         (self.folder / "chaosmodels.py").write_text(MODELS)
         limits: dict[str, int] = {}
         self._write(limits, 12)
         self._topic()
-        crew = Crew(self.folder, self.on_disk)
+        crew = Crew(self.folder, self.on_disk, self.host)
         sender = threading.Thread(target=self._send, daemon=True)
         try:
             crew.start("a")
             crew.start("b")
-            time.sleep(2.0)
+            time.sleep(2.0 if self.host == "native" else 8.0)
             sender.start()
             for number, fault in enumerate(plan):
                 time.sleep(fault.after)
@@ -86,7 +89,9 @@ class Play:
             exactly = self.delivery == "exactly_once"
             document = self.folder / "pipeline.yaml"
             verdict = _steadily(
-                lambda: judge(self.broker.bootstrap, self.name, document, limits, exactly=exactly)
+                lambda: judge(
+                    self.broker.bootstrap, self.name, document, limits, exactly=exactly, host=self.host
+                )
             )
         finally:
             crew.end()

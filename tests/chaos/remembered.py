@@ -17,6 +17,7 @@ from chaos.reading import read
 from pointsman.engine.build import stores_of
 from pointsman.runner.changes import changelog
 from pointsman.spec import load
+from pointsman.spec.document import Document
 from pointsman.state.memory import Memory
 
 __all__ = ["differences", "same"]
@@ -24,12 +25,12 @@ __all__ = ["differences", "same"]
 Event = tuple[int, float | None, str]
 
 
-def differences(bootstrap: str, document: Path, oracle: Oracle) -> Iterator[str]:
+def differences(bootstrap: str, document: Path, oracle: Oracle, host: str = "native") -> Iterator[str]:
     """What the committed state has that the oracle has not, and the other way round."""
     found = load(document)
     for spec in stores_of(found):
         backings: dict[int, Memory] = {}
-        for message in read(bootstrap, changelog(found, spec.name)):
+        for message in read(bootstrap, _changelog(found, spec.name, host)):
             backings.setdefault(message.partition(), Memory()).load([(message.key(), message.value())])
         held = [(key, backing) for backing in backings.values() for key in list(backing.keys())]
         shown = {key: spec.make(backing).show(key) for key, backing in held}
@@ -39,6 +40,13 @@ def differences(bootstrap: str, document: Path, oracle: Oracle) -> Iterator[str]
             told = None if got is None else _told(spec.field, got)
             if not same(told, wanted.get(key)):
                 yield f"{spec.field} of {key}: {told}, wanted {wanted.get(key)}"
+
+
+def _changelog(document: Document, store: str, host: str) -> str:
+    """The topic that keeps a store: Kafka Streams names its own."""
+    if host == "kafka-streams":
+        return f"{document.pipeline}-{store}-changelog"
+    return changelog(document, store)
 
 
 def _told(field: str, shown: dict[str, Any]) -> dict[str, Any]:
