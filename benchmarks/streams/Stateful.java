@@ -26,7 +26,7 @@ import org.apache.kafka.streams.state.Stores;
  * look-up, ten routes, and the whole decision record.
  *
  * <p>Arguments: bootstrap, source, target, events, memory or rocksdb, guarantee, commit interval in ms,
- * folder, customers.csv; without state ("none") the window is left out.
+ * folder, customers.csv; without state ("none") the window and the look-up are left out.
  */
 public final class Stateful {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -126,8 +126,8 @@ public final class Stateful {
             out.set("event", event);
             ObjectNode metadata = out.putObject("metadata");
             metadata.put("risk_level", amount > 5000 ? "high" : amount > 1000 ? "medium" : "low");
-            metadata.put("segment", segments.getOrDefault(user, "new"));
             if (store != null) {
+                metadata.put("segment", segments.getOrDefault(user, "new"));
                 spend(user, amount, time, metadata);
             }
             String[] way = route(event.get("location").asText(), event.get("device").asText(), amount);
