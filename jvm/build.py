@@ -70,12 +70,14 @@ def build(jar: Path) -> None:
         command += ["-cp", ":".join(map(str, jars)), "-d", classes, *_sources()]
         subprocess.run([str(part) for part in command], check=True)
         manifest = f"Manifest-Version: 1.0\r\n{_LINE}{digest()}\r\n\r\n"
-        with zipfile.ZipFile(jar, "w") as archive:
+        fresh = jar.with_suffix(".new")
+        with zipfile.ZipFile(fresh, "w") as archive:
             _add(archive, _MANIFEST, manifest.encode())
             for path in sorted(
                 classes.rglob("*.class"), key=lambda path: path.relative_to(classes).as_posix()
             ):
                 _add(archive, path.relative_to(classes).as_posix(), path.read_bytes())
+        fresh.replace(jar)  # at once: a machine that runs has the old one open
 
 
 def _sources() -> list[Path]:

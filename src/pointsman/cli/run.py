@@ -188,7 +188,7 @@ def run(
     watch = (
         not as_json and os.environ.get("TERM") != "dumb" and all(map(is_terminal, (sys.stdout, sys.stderr)))
     )
-    with prints_aside() if as_json else nullcontext():
+    with prints_aside() if as_json and not dry_run else nullcontext():
         host = _host(on, master, parallelism, dry_run)
         summary = host(load(path, settings.overlays), settings, watch=watch)
     if summary is None:

@@ -10,6 +10,7 @@ records into frames. One frame at a time and stream thread is decided in Python.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -52,7 +53,7 @@ _CLIENTS: Final = {
     "compression.type": "lz4",
     "acks": "all",
     "buffer.memory": str(128 << 20),
-    "transaction.timeout.ms": "15000",
+    "transaction.timeout.ms": "10000",  # how long what a killed worker had not committed holds up the next
 }
 """What the clients are told that the document does not speak of, as the native runner's are."""
 
@@ -107,7 +108,8 @@ def run(
     if dry_run:
         with tempfile.TemporaryDirectory() as folder:
             java = Java(Path(folder) / "native")
-            print(str(_host(java, document, [java.named("Seat")()], {}).describe()).rstrip())
+            told = str(_host(java, document, [java.named("Seat")()], {}).describe()).rstrip()
+        print(json.dumps({"topology": told}) if settings.as_json else told)
         return None
     return native.run(document, settings, watch=watch, hosting=HOSTING)
 
@@ -168,7 +170,10 @@ class _Worker:
             PointsmanError: Kafka Streams gave up.
         """
         report_at = 0.0
-        self._host.start()
+        try:
+            self._host.start()
+        except self._java.error as error:
+            raise EnvironmentFault(f"Kafka Streams does not begin: {error}") from error
         while not self._link.stopping:
             time.sleep(_TURN_SECONDS)
             self._listen()

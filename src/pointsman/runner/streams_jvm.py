@@ -29,6 +29,7 @@ class Java:
     """Kafka Streams' classes and ours, in this process from now on; a process has one machine, once.
 
     Attributes:
+        error: What Java raises.
         logs: The engine's own warnings, a line each: level, logger, text.
     """
 
@@ -57,6 +58,7 @@ class Java:
                 jpype.startJVM(str(library), *options, classpath=path, interrupt=False, convertStrings=True)
             except (OSError, RuntimeError) as error:
                 raise EnvironmentFault(f"the Java machine in {library} cannot be started: {error}") from error
+        self.error = jpype.JException
         self.logs = self.named("Logs")()
 
     def named(self, name: str) -> Any:

@@ -1,0 +1,226 @@
+"""`pointsman run --on kafka-streams`: as the native runner, record for record, whatever ends it."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from kafka import unique
+from runner.pipelines import Pipeline, events, in_order
+
+ON = ("--on", "kafka-streams")
+SEEN = {"q": {"quality": {"duplicates": {"key": "id", "within": "24h"}}}}
+"""A field that remembers: 1.0 for the first event of an id in its partition, 0.0 for later ones."""
+
+
+def remembering(pipeline: Pipeline, **keys: Any) -> Pipeline:
+    """The pipeline with state, in small steps."""
+    pipeline.document |= {"enrich": SEEN, "profile": "latency", **keys}
+    pipeline.document["kafka"] |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
+    pipeline.models("paced", "raises")
+    return pipeline
+
+
+def twice(count: int) -> list[dict[str, Any]]:
+    """Events, and all of them again; some fail, most take a while."""
+    kinds = {0: "fast", 1: "raises"}
+    once = [{**event, "kind": kinds.get(event["n"] % 10, "paced")} for event in events(count, keys=50)]
+    return once + once
+
+
+def check(pipeline: Pipeline, sent: Iterable[dict[str, Any]]) -> None:
+    """Each event was decided once, in order, its first time told from its second; letters come once."""
+    sent = list(sent)
+    decisions = pipeline.decisions()
+    places = Counter((d["source"]["partition"], d["source"]["offset"]) for d in decisions)
+    assert set(places.values()) == {1}, [place for place, times in places.items() if times > 1][:5]
+    wanted = Counter(event["n"] for event in sent)
+    assert Counter(d["event"]["n"] for d in decisions) == wanted
+    fresh = Counter(d["event"]["n"] for d in decisions if d["metadata"]["q"]["duplicates"] == 1.0)
+    assert fresh == Counter(wanted.keys()), "what an aborted transaction remembered was not forgotten"
+    assert in_order(decisions)
+    buried = Counter(dict(m.headers())["pointsman-id"].decode() for m in pipeline.dead_letters())
+    assert buried == Counter(event["id"] for event in sent if event["kind"] == "raises")
+
+
+CLOCKS = re.compile(r'"(decided_at|latency_ms|policy)": ?[^,}]+')
+
+
+def same_but_the_clock(message: Any) -> tuple[Any, ...]:
+    """A record without what clocks said and the policy's name; without a key not where it lies either."""
+    place = -1 if message.key() is None else message.partition()
+    value, headers = (CLOCKS.sub("", str(part)) for part in (message.value(), message.headers()))
+    return place, message.key() or b"", value, headers
+
+
+def test_records_are_those_of_the_native_runner(pipeline: Pipeline) -> None:
+    """Values, keys, headers and partitions are the same on both hosts, in all topics that are written."""
+    pipeline.models("raises")
+    mixed = [{**e, "kind": "raises" if e["n"] % 7 == 0 else "fast"} for e in events(1000)]
+    headers = [("traceparent", b"00-ab-cd-01"), ("none", None), ("twice", b"1"), ("twice", b"2")]
+    pipeline.kafka.produce(pipeline.source, [(e["k"], json.dumps(e)) for e in mixed], headers=headers)
+    pipeline.kafka.produce(pipeline.source, [None, b"\xff", (b"\xff", json.dumps(mixed[0]))])
+    wanted = ["id", "model", "source", "traceparent"]
+    written = []
+    for host in (ON, ()):
+        pipeline.document["kafka"]["group.id"] = unique("group")
+        outputs = {name: unique(name) for name in ("decisions", "dead_letters", "results", "enriched")}
+        pipeline.document["write"] = {"headers": wanted, **outputs}
+        assert pipeline.run("--until-idle", "0.5", *host).summary["events"] == 1003
+        topics = [pipeline.kafka.consume_all(topic) for topic in outputs.values()]
+        written.append([sorted(map(same_but_the_clock, topic)) for topic in topics])
+    assert list(map(len, written[0])) == [1001, 146, 1001, 1001]
+    for streams, native in zip(*written, strict=True):
+        assert [one for one in streams if one not in native] == []
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["temporary", "state-dir"])
+def test_kills_repeat_nothing(pipeline: Pipeline, kept: bool) -> None:
+    """Killed at four instants, a run decides each event once, and what it remembers is right."""
+    remembering(pipeline)
+    pipeline.document["kafka"] |= {"group.instance.id": pipeline.name, "session.timeout.ms": 60_000}
+    arguments = [*ON, *(["--state-dir", str(pipeline.folder / "state")] if kept else [])]
+    sent = twice(1500)
+    pipeline.send(sent)
+    topic, instants = f"{pipeline.name}.decisions", random.Random(7)
+    pipeline.kafka.create_topic(topic, 4)
+    for _ in range(4):
+        before = pipeline.kafka.count(topic)
+        run = pipeline.start(*arguments)
+        pipeline.wait_until_written(topic, before + instants.randint(1, 500), run)
+        run.kill()
+    pipeline.run("--until-idle", "0.5", *arguments)
+    check(pipeline, sent)
+
+
+def test_stateless_kills_lose_nothing(pipeline: Pipeline) -> None:
+    """At least once: killed at three instants, a run decides every event."""
+    pipeline.models("paced")
+    pipeline.document["kafka"] |= {"group.instance.id": pipeline.name, "session.timeout.ms": 60_000}
+    pipeline.send(events(3000, kind="paced"))
+    topic, instants = f"{pipeline.name}.decisions", random.Random(8)
+    pipeline.kafka.create_topic(topic, 4)
+    for _ in range(3):
+        before = pipeline.kafka.count(topic)
+        run = pipeline.start(*ON)
+        pipeline.wait_until_written(topic, before + instants.randint(1, 700), run)
+        run.kill()
+    pipeline.run("--until-idle", "0.5", *ON)
+    assert {d["event"]["n"] for d in pipeline.decisions()} == set(range(3000))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_it_drains_when_asked(pipeline: Pipeline, number: signal.Signals) -> None:
+    """What was taken is decided and committed, the exit code is 0, and the next run repeats nothing."""
+    pipeline.models("paced")
+    pipeline.send(events(3000, kind="paced"))
+    run = pipeline.start(*ON)
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", 200, run)
+    run.process.send_signal(number)
+    assert run.wait() == 0, run.errors
+    first = len(pipeline.decisions())
+    assert 0 < first < 3000
+    assert run.summary["decisions"] == first
+    pipeline.run("--until-idle", "0.5", *ON)
+    assert Counter(d["event"]["n"] for d in pipeline.decisions()) == Counter(range(3000))
+
+
+def test_threads_and_workers_share_the_partitions(pipeline: Pipeline) -> None:
+    """Two workers of two threads each end together once all is decided, each event once, state right."""
+    remembering(pipeline)
+    sent = twice(1000)
+    pipeline.send(sent)
+    run = pipeline.run("--until-idle", "0.5", "--workers", "2", "--threads", "2", *ON)
+    check(pipeline, sent)
+    assert run.summary["events"] == 2000
+    assert len(run.saw("worker_ended")) == 2
+
+
+def test_state_moves_with_partitions(pipeline: Pipeline) -> None:
+    """A worker that joins takes partitions with their state; killed, it gives them back."""
+    remembering(pipeline)
+    sent = twice(1500)
+    pipeline.send(sent[: len(sent) // 2])
+    first = pipeline.start("--instance", "one", *ON)
+    first.wait_for("partitions_assigned")
+    second = pipeline.start("--instance", "two", "--standbys", "1", *ON)
+    second.wait_for("partitions_assigned", seconds=60)
+    pipeline.send(sent[len(sent) // 2 :])
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", len(sent) // 2, first)
+    second.kill()
+    assert first.terminate() == 0
+    pipeline.run("--until-idle", "0.5", *ON)
+    check(pipeline, sent)
+
+
+def test_events_go_on_by_another_key(pipeline: Pipeline) -> None:
+    """A window by another key than the source's counts every event, whichever partition it came from."""
+    pipeline.document["enrich"] = {
+        "seen": {"window": {"key": "kind", "over": "1h", "count": None, "repartition": True}}
+    }
+    pipeline.document["enrich"]["seen"]["window"].pop("count")
+    pipeline.document["enrich"]["seen"]["window"]["aggregate"] = {"n": "count"}
+    pipeline.send(events(900))
+    pipeline.run("--until-idle", "0.5", *ON)
+    decisions = pipeline.decisions()
+    assert sorted(d["event"]["n"] for d in decisions) == list(range(900))
+    assert sorted(d["metadata"]["seen"]["n"] for d in decisions) == list(range(1, 901))
+
+
+def test_an_error_in_python_is_told_and_ends_the_run(pipeline: Pipeline) -> None:
+    """What no retry helps is tried a few times, each with its traceback in the log; then the run says why."""
+    letters = pipeline.kafka.create_topic(f"{pipeline.name}.dead-letters", 4, {"max.message.bytes": "2000"})
+    pipeline.kafka.produce(pipeline.source, [b"x" * 3000])
+    run = pipeline.run(*ON, code=3)
+    failed = run.saw("engine_failed")
+    assert [line["again"] for line in failed] == [True, True, True, False]
+    assert all("EnvironmentFault" in line["problem"] and "framed.py" in line["problem"] for line in failed)
+    assert f"a record is larger than the topic {letters} takes" in "".join(run.errors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--max-events", "5", *ON], "use --until-idle"),
+        (["--role", "route", *ON], "run --on native"),
+        (["--threads", "2"], "--threads is for --on kafka-streams"),
+    ],
+)
+def test_what_it_does_not_do_is_refused(pipeline: Pipeline, arguments: list[str], told: str) -> None:
+    """Options of other hosts are no silent nothing."""
+    run = pipeline.run(*arguments, code=2)
+    assert told in " ".join("".join(run.errors).split())
+
+
+def test_dry_run_prints_the_topology(pipeline: Pipeline) -> None:
+    """In Kafka Streams' words, without a broker."""
+    run = pipeline.run("--dry-run", *ON)
+    assert f"Source: source (topics: [{pipeline.source}])" in run.summary["topology"]
+
+
+def test_metrics_are_served(pipeline: Pipeline) -> None:
+    """Under the native names, lag by partition included."""
+    pipeline.send(events(500))
+    run = pipeline.start("--metrics-port", "0", *ON)
+    address = run.wait_for("metrics_served")["address"]
+    run.wait_for("partitions_assigned")
+    found: dict[tuple[str, ...], float] = {}
+    while found.get(("pointsman_decisions_total",)) != 500 or "pointsman_lag_events" not in {
+        n for n, *_ in found
+    }:
+        text = urllib.request.urlopen(f"{address}/metrics").read().decode()
+        families = list(text_string_to_metric_families(text))
+        found = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+    assert found["pointsman_route_events_total", "all"] == 500
+    assert found["pointsman_partitions",] == 4
+    assert urllib.request.urlopen(f"{address}/readyz").status == 200
+    assert run.terminate() == 0
