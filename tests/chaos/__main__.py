@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--delivery", choices=("exactly_once", "at_least_once"), default="exactly_once")
-    parser.add_argument("--on", choices=("native", "kafka-streams"), default="native")
+    parser.add_argument("--on", choices=("native", "kafka-streams", "flink"), default="native")
     parser.add_argument("--at-once", type=int, default=1, help="schedules side by side, on one broker")
     parser.add_argument("--page", type=Path, help="write the result there, as a page")
     return parser.parse_args()

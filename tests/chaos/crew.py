@@ -49,8 +49,7 @@ class Crew:
         self.started += 1
         log = self.folder / f"{instance}-{self.started}.log"
         command = [sys.executable, "-m", "pointsman", "run", "pipeline.yaml", "--instance", instance]
-        command += ["--on", self.host] if self.host != "native" else []
-        command += ["--state-dir", f"state-{instance}"] if self.on_disk else []
+        command += self.options(instance)
 
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit or 0, file_limit or 0))
@@ -65,6 +64,27 @@ class Crew:
                 preexec_fn=limit if file_limit else None,
             )
         self.members[instance] = _Member(process, log)
+
+    def options(self, instance: str) -> list[str]:
+        """How a run is begun, besides its name."""
+        on = ["--on", self.host] if self.host != "native" else []
+        return [*on, *(["--state-dir", f"state-{instance}"] if self.on_disk else [])]
+
+    def kill_all(self) -> None:
+        """`kill -9` of everybody, and all begin again."""
+        names = sorted(self.members)
+        for name in names:
+            self.kill(name)
+        for name in names:
+            self.start(name)
+
+    def storm(self) -> None:
+        """Others join and leave without a word."""
+        for extra in ("x", "y"):
+            self.start(extra)
+            time.sleep(1.0)
+        for extra in ("x", "y"):
+            self.kill(extra)
 
     def kill(self, instance: str) -> None:
         """`kill -9`."""

@@ -26,9 +26,11 @@ def abort_hanging(broker: LocalBroker, topics: Sequence[str], patience: float = 
         Each partition of which one was aborted, and its first offset.
     """
     given = json.dumps([broker.bootstrap, str(fetch_kafka(lambda _: None)), list(topics)])
-    told = subprocess.run(  # a JVM of its own, which goes again
-        [sys.executable, "-m", "chaos.hanging", given], capture_output=True, timeout=patience, check=True
-    )
+    command = [sys.executable, "-m", "chaos.hanging", given]  # a JVM of its own, which goes again
+    try:
+        told = subprocess.run(command, capture_output=True, timeout=patience, check=True)
+    except subprocess.SubprocessError:  # the broker may just have been taken down
+        return []
     found: list[str] = json.loads(told.stdout.splitlines()[-1])
     return found
 

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from chaos.crew import Crew
 from chaos.hanging import abort_hanging
+from chaos.job import JobCrew
 from chaos.judge import Verdict, committed, judge
 from chaos.schedule import Fault, schedule
 from chaos.world import MODELS, PARTITIONS, document, events
@@ -28,6 +29,7 @@ ZOMBIE_SECONDS = 8.0
 _ONE_BROKER = threading.Lock()
 END_SECONDS = 240.0
 STUCK_SECONDS = 60.0
+START_SECONDS = {"native": 2.0, "kafka-streams": 8.0, "flink": 20.0}
 
 
 @dataclass(slots=True)
@@ -72,12 +74,12 @@ class Play:
         limits: dict[str, int] = {}
         self._write(limits, 12)
         self._topic()
-        crew = Crew(self.folder, self.on_disk, self.host)
+        crew = (JobCrew if self.host == "flink" else Crew)(self.folder, self.on_disk, self.host)
         sender = threading.Thread(target=self._send, daemon=True)
         try:
             crew.start("a")
             crew.start("b")
-            time.sleep(2.0 if self.host == "native" else 8.0)
+            time.sleep(START_SECONDS[self.host])
             sender.start()
             for number, fault in enumerate(plan):
                 time.sleep(fault.after)
@@ -131,10 +133,7 @@ class Play:
             crew.kill(one)
             crew.start(one)
         elif fault.what == "kill all":
-            for name in names:
-                crew.kill(name)
-            for name in names:
-                crew.start(name)
+            crew.kill_all()
         elif fault.what == "zombie":
             crew.pause(one, ZOMBIE_SECONDS)
         elif fault.what == "broker":
@@ -143,11 +142,7 @@ class Play:
                 time.sleep(1.0)
                 self.broker.restart()
         elif fault.what == "storm":
-            for extra in ("x", "y"):
-                crew.start(extra)
-                time.sleep(1.0)
-            for extra in ("x", "y"):
-                crew.kill(extra)
+            crew.storm()
         elif fault.what == "slow model":
             (self.folder / "slow").write_text("0.3")
             time.sleep(2.0)

@@ -26,7 +26,12 @@ Event = tuple[int, float | None, str]
 
 
 def differences(bootstrap: str, document: Path, oracle: Oracle, host: str = "native") -> Iterator[str]:
-    """What the committed state has that the oracle has not, and the other way round."""
+    """What the committed state has that the oracle has not, and the other way round.
+
+    Flink's state is its own, in savepoints; there the metadata of the last decisions must do.
+    """
+    if host == "flink":
+        return
     found = load(document)
     for spec in stores_of(found):
         backings: dict[int, Memory] = {}
