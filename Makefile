@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers lint chaos conformance bench example generate wheel
+.PHONY: help setup demo test test-servers test-engines lint chaos conformance bench example generate jvm wheel
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: lint ## lint, type-check and run every test on real brokers (JOBS=3)
 
 test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
 	@$(BIN)/python -m pytest -rs tests/servers/real_*.py
+
+test-engines: $(STAMP) ## the hosts on real Kafka Streams and Flink (fetched once, about 500 MB)
+	@$(BIN)/python -m pytest -rs tests/engines/real_*.py
 
 lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/ruff check .
@@ -51,6 +54,9 @@ generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables 
 	@$(BIN)/python -m pointsman.spec.generate
 	@PYTHONPATH=tests $(BIN)/python -m model.protocols
 	@PYTHONPATH=tests $(BIN)/python -m model.fault_page
+
+jvm: $(STAMP) ## compile the Java half of the engines' hosts into the package, byte for byte the same
+	@$(BIN)/python jvm/build.py
 
 wheel: $(STAMP) ## build the wheel into dist/
 	@$(BIN)/python -m build --wheel

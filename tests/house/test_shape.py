@@ -83,12 +83,12 @@ def verbs() -> dict[str, str]:
     return dict(re.findall(r"^([a-z-]+):[^#\n]*## (.+)$", text, re.MULTILINE))
 
 
-def test_the_makefile_has_at_most_twelve_verbs() -> None:
+def test_the_makefile_has_at_most_fifteen_verbs() -> None:
     """One task runner, small enough to be listed on one screen, and every verb says what it does."""
     text = (ROOT / "Makefile").read_text("utf-8")
     phony = set(re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)[0].split())
     assert set(verbs()) == phony
-    assert len(phony) <= 12
+    assert len(phony) <= 15
 
 
 def test_ci_calls_the_same_verbs() -> None:

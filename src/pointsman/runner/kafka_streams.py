@@ -57,6 +57,9 @@ _CLIENTS: Final = {
 }
 """What the clients are told that the document does not speak of, as the native runner's are."""
 
+_NOTHING: Final = {"application.id": "dry-run", "bootstrap.servers": "localhost:9092"}
+"""For a topology that is only shown."""
+
 _LINGER_MS: Final = {"throughput": "20", "latency": "0"}
 _BATCH_BYTES: Final = 512 << 10
 
@@ -108,7 +111,7 @@ def run(
     if dry_run:
         with tempfile.TemporaryDirectory() as folder:
             java = Java(Path(folder) / "native")
-            told = str(_host(java, document, [java.named("Seat")()], {}).describe()).rstrip()
+            told = str(_host(java, document, [java.named("Seat")()], _NOTHING).describe()).rstrip()
         print(json.dumps({"topology": told}) if settings.as_json else told)
         return None
     return native.run(document, settings, watch=watch, hosting=HOSTING)

@@ -16,7 +16,9 @@ import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.streams.AutoOffsetReset;
 import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.TopologyConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.processor.StreamPartitioner;
 import org.apache.kafka.streams.processor.TopicNameExtractor;
@@ -33,7 +35,7 @@ import pointsman.bridge.Output;
 public final class Host {
     private static final String DECIDE = "decide";
 
-    private final Topology topology = new Topology();
+    private final Topology topology;
     private final Clients clients = new Clients();
     private final Progress progress = new Progress();
     private final Failures failures;
@@ -69,6 +71,7 @@ public final class Host {
         this.config = new Properties();
         this.config.putAll(config);
         this.config.put("default.timestamp.extractor", Timestamps.class.getName());
+        topology = new Topology(new TopologyConfig(new StreamsConfig(this.config)));
         this.seats = new Seats(seats);
         failures = new Failures(retries);
         Pace pace = new Pace(records, bytes, waitMs);
