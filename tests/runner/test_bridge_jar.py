@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from jvm.build import JAR, SOURCES, digest, digest_of
+
 from pointsman.runner.streams_jvm import BRIDGE
 
 
