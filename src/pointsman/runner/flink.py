@@ -1,4 +1,4 @@
-"""`pointsman run --on flink`: a document as a job of Flink's, submitted, watched, stopped with a savepoint."""
+"""`pointsman run --on flink`: a document as a job of Flink's, submitted, watched, saved and stopped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from pointsman.bus.topics import Topics
 from pointsman.engine.build import stores_of
 from pointsman.runner.flink_client import Client, java_options, log_settings
 from pointsman.runner.flink_home import Home, Known, home_of
+from pointsman.runner.flink_idle import Idle
 from pointsman.runner.flink_jars import bridge_jar, flink_jars
 from pointsman.runner.flink_plan import Place, plan_of, shown, told
 from pointsman.runner.flink_worker import from_json
@@ -34,6 +36,8 @@ from pointsman.spec.document import Document
 __all__ = ["run"]
 
 _LOOK_SECONDS: Final = 0.2
+_IDLE_SECONDS: Final = 0.5
+_SETTLE_SECONDS: Final = 2.5
 _HEAP: Final = "768m"
 
 
@@ -92,6 +96,10 @@ def run(
             say("engine_resumes", path=start.restore)
         options = java_options(_HEAP, log_settings(home.logs, "flink"))
         job = _Job(stack.enter_context(Client(plan, jars, options)), say, home)
+        if settings.until_idle is not None:
+            watcher = Idle(document, start.cluster, plan["source"]["topics"])
+            stack.callback(watcher.close)
+            job.until_idle(watcher.look, settings.until_idle)
         stack.enter_context(signals(job.stop, job.kill))
         if settings.metrics_port is not None:
             server = MetricsServer(settings.metrics_port, job.snapshot, job.healthy, job.ready)
@@ -124,6 +132,16 @@ class _Job:
         self._now: dict[str, Snapshot] = {}
         self._all: dict[str, Snapshot] = {}
         self._stop = threading.Event()
+        self._look: Callable[[], bool] | None = None
+        self._patience = 0.0
+        self._look_at = 0.0
+        self._idle_since: float | None = None
+
+    def until_idle(self, look: Callable[[], bool], seconds: float) -> None:
+        """Has it stopped once `look` has found nothing to do for so long."""
+        self._look = look
+        # What a checkpoint has made visible may be read only after it.
+        self._patience = max(seconds, _SETTLE_SECONDS)
 
     def stop(self) -> None:
         """Asks for the end; may be called from a signal handler."""
@@ -155,9 +173,9 @@ class _Job:
         """
         asked = False
         while True:
-            if self._stop.is_set() and not asked:
+            if not asked and (self._stop.is_set() or self._idle()):
                 asked = True
-                self._say("draining", why="stop")
+                self._say("draining", why="stop" if self._stop.is_set() else "idle")
                 self._client.stop()
             try:
                 event = self._client.next(_LOOK_SECONDS)
@@ -170,6 +188,19 @@ class _Job:
                 )
             if self._hear(event):
                 return
+
+    def _idle(self) -> bool:
+        """Whether it has been idle long enough."""
+        now = time.monotonic()
+        if self._look is None or self._status != "RUNNING" or now < self._look_at:
+            return False
+        self._look_at = now + _IDLE_SECONDS
+        if not self._look():
+            self._idle_since = None
+            return False
+        if self._idle_since is None:
+            self._idle_since = now
+        return now - self._idle_since >= self._patience
 
     def _hear(self, event: dict[str, Any]) -> bool:
         """Takes what the program tells; returns whether the job is over."""

@@ -41,6 +41,11 @@ appender.file.strategy.type = DefaultRolloverStrategy
 appender.file.strategy.max = 3
 logger.kafka.name = org.apache.flink.kafka.shaded.org.apache.kafka
 logger.kafka.level = WARN
+# The sink names a measure anew at each checkpoint, and its producer tells of each transaction.
+logger.measures.name = org.apache.flink.metrics.MetricGroup
+logger.measures.level = ERROR
+logger.producer.name = org.apache.flink.connector.kafka.sink.internal
+logger.producer.level = WARN
 """
 
 

@@ -16,6 +16,9 @@ from typing import Any, Final
 
 from pointsman.bus.client import MAX_RECORD_BYTES
 from pointsman.engine.build import stores_of
+from pointsman.runner.extracts import EXTRACTS
+from pointsman.runner.framed import away
+from pointsman.runner.requests import request_topic
 from pointsman.runner.settings import Settings
 from pointsman.runner.stages import by_topics
 from pointsman.runner.start import group_of
@@ -107,6 +110,7 @@ def plan_of(document: Document, settings: Settings, partitions: int, place: Plac
         Misfit: Java's clients cannot do what a property of `kafka:` says.
     """
     onward = list(by_topics(document).values())
+    role = "all" if settings.role == "all" else "engine"
     return {
         "job": f"{document.pipeline} ({settings.instance})",
         "master": place.master,
@@ -132,17 +136,25 @@ def plan_of(document: Document, settings: Settings, partitions: int, place: Plac
             "open": {
                 "document": place.document,
                 "overlays": list(place.overlays),
-                "role": "all" if settings.role == "all" else "engine",
+                "role": role,
             },
         },
         "stores": [spec.name for spec in stores_of(document)],
         "sink": {
+            "topics": _written(document, onward, away(document, role)),
             "delivery": document.delivery,
             "prefix": f"{document.pipeline}-{settings.instance}",
             "properties": _producer(document),
         },
         "flink": _settings(document, place),
     }
+
+
+def _written(document: Document, onward: Sequence[str], gone: Sequence[str]) -> list[str]:
+    write = document.write
+    extracts = [topic for key in EXTRACTS if (topic := getattr(write, key)) is not None]
+    requests = [request_topic(document, model) for model in gone]
+    return list(dict.fromkeys([write.decisions, write.dead_letters, *extracts, *requests, *onward]))
 
 
 def _reset(document: Document) -> str:

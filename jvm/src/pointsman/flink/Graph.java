@@ -77,7 +77,7 @@ final class Graph {
         KafkaSinkBuilder<Output> sink = KafkaSink.<Output>builder()
                 .setBootstrapServers(properties.getProperty("bootstrap.servers"))
                 .setKafkaProducerConfig(properties)
-                .setRecordSerializer(new Writing());
+                .setRecordSerializer(new Writing(plan.texts("/sink/topics")));
         if (plan.text("/sink/delivery").equals("exactly_once")) {
             sink.setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
                     .setTransactionalIdPrefix(plan.text("/sink/prefix"))

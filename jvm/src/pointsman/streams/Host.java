@@ -38,6 +38,7 @@ public final class Host {
     private final Topology topology;
     private final Clients clients = new Clients();
     private final Progress progress = new Progress();
+    private final Restoring restoring = new Restoring();
     private final Failures failures;
     private final Seats seats;
     private final Properties config;
@@ -71,6 +72,7 @@ public final class Host {
         this.config = new Properties();
         this.config.putAll(config);
         this.config.put("default.timestamp.extractor", Timestamps.class.getName());
+        this.config.put("rocksdb.config.setter", Bounded.class.getName());
         topology = new Topology(new TopologyConfig(new StreamsConfig(this.config)));
         this.seats = new Seats(seats);
         failures = new Failures(retries);
@@ -100,6 +102,7 @@ public final class Host {
                     ? StreamThreadExceptionResponse.REPLACE_THREAD
                     : StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
         });
+        streams.setGlobalStateRestoreListener(restoring);
         streams.start();
     }
 
@@ -125,21 +128,31 @@ public final class Host {
 
     /** Whether a stream thread is in the group. */
     public boolean joined() {
-        return clients.consumers.stream().anyMatch(Watched::joined);
+        return clients.consumers().stream().anyMatch(Watched::joined);
     }
 
     /** How far each partition of this process is behind, as topic, partition, events; -1 is not known yet. */
     public String[] lags() {
-        return clients.consumers.stream()
+        return clients.consumers().stream()
                 .flatMap(consumer -> consumer.lags().entrySet().stream())
                 .map(lag -> line(lag.getKey(), lag.getValue()))
                 .toArray(String[]::new);
     }
 
+    /** How many partitions of stores read their state, and how many records are left, by estimate. */
+    public long[] restoring() {
+        return restoring.open();
+    }
+
+    /** The next partition of a store that has its state: number, records, seconds; null where there is none. */
+    public String restored() {
+        return restoring.take();
+    }
+
     /** Seconds since events came or were decided. */
     public double quiet() {
         double found = progress.quiet();
-        for (Watched consumer : clients.consumers) {
+        for (Watched consumer : clients.consumers()) {
             found = Math.min(found, consumer.quiet());
         }
         return found;

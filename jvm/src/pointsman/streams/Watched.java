@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalLong;
+import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
@@ -18,6 +19,7 @@ final class Watched extends KafkaConsumer<byte[], byte[]> {
 
     private volatile long polledAt = System.nanoTime();
     private volatile boolean joined;
+    private volatile boolean closed;
     private long lookedAt;
 
     Watched(Map<String, Object> config) {
@@ -40,8 +42,25 @@ final class Watched extends KafkaConsumer<byte[], byte[]> {
 
     @Override
     public void close() {
-        lags = new HashMap<>();
+        closed = true;
         super.close();
+    }
+
+    @Override
+    public void close(CloseOptions options) {
+        closed = true;
+        super.close(options);
+    }
+
+    @Override
+    @Deprecated
+    public void close(Duration timeout) {
+        closed = true;
+        super.close(timeout);
+    }
+
+    boolean closed() {
+        return closed;
     }
 
     private void look() {
