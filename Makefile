@@ -38,8 +38,8 @@ lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-chaos: $(STAMP) ## kills, zombies, broken brokers, full disks (SCHEDULES=10 SEED=1)
-	@PYTHONPATH=tests $(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10) --seed $(or $(SEED),1) $(if $(PAGE),--page $(PAGE))
+chaos: $(STAMP) ## kills, zombies, broken brokers, full disks (SCHEDULES=10 SEED=1 ON=native)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10) --seed $(or $(SEED),1) $(if $(ON),--on $(ON)) $(if $(PAGE),--page $(PAGE))
 
 conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 	@$(BIN)/python -m pointsman.cel.conformance $(CASES)
