@@ -153,7 +153,7 @@ def test_state_moves_with_partitions(pipeline: Pipeline) -> None:
     first = pipeline.start("--instance", "one", *ON)
     first.wait_for("partitions_assigned")
     second = pipeline.start("--instance", "two", "--standbys", "1", *ON)
-    second.wait_for("partitions_assigned", seconds=60)
+    assert second.wait_for("state_restored", seconds=60)["partitions"]
     pipeline.send(sent[len(sent) // 2 :])
     pipeline.wait_until_written(f"{pipeline.name}.decisions", len(sent) // 2, first)
     second.kill()

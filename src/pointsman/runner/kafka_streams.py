@@ -164,6 +164,7 @@ class _Worker:
         self._hops = hops
         self._metrics = Metrics()
         self._assigned: set[tuple[str, int]] = set()
+        self._restored: list[tuple[int, int, float]] = []
         self._fault: PointsmanError | None = None
 
     def run(self, until_idle: float | None) -> None:
@@ -214,6 +215,27 @@ class _Worker:
             self._fault = self._why(kind, problem)
             self._link.say("engine_failed", problem=problem, again=again == "again")
 
+    def _restoring(self) -> None:
+        """Tells of state that is read and that was read."""
+        while (line := self._host.restored()) is not None:
+            number, records, seconds = str(line).split()
+            self._restored.append((int(number), int(records), float(seconds)))
+        partitions, left = self._host.restoring()
+        self._metrics.set("pointsman_restoring_partitions", int(partitions))
+        self._metrics.set("pointsman_restoring_records", int(left))
+        if self._restored and not partitions:
+            numbers, counts, times = zip(*self._restored, strict=True)
+            self._restored = []
+            took = max(times)
+            self._metrics.observe("pointsman_restore_seconds", took)
+            self._link.say(
+                "state_restored",
+                partitions=sorted(set(numbers)),
+                records=sum(counts),
+                rate=round(sum(counts) / took) if took else 0,
+                seconds=round(took, 3),
+            )
+
     def _why(self, kind: str, problem: str) -> PointsmanError:
         errors = [brain.error for brain in self._brains if brain.error is not None]
         if kind == "python" and errors:
@@ -230,6 +252,7 @@ class _Worker:
         if gone := self._assigned - assigned:
             self._link.say("partitions_revoked", partitions=_names(gone), discarded=0)
         self._assigned = assigned
+        self._restoring()
         self._metrics.clear("pointsman_lag_events")
         for topic, number, lag in lags:
             self._metrics.set("pointsman_lag_events", max(0, int(lag)), topic, number)

@@ -1,6 +1,7 @@
 package pointsman.streams;
 
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
@@ -35,6 +36,7 @@ final class Decide implements Processor<byte[], byte[], byte[], Output>, Effects
 
     private final Records records = new Records();
     private final Map<String, KeyValueStore<Bytes, byte[]>> stores = new HashMap<>();
+    private final Map<String, Bytes> walks = new HashMap<>();
     private final Set<String> storeNames;
     private final Seats seats;
     private final Pace pace;
@@ -158,6 +160,32 @@ final class Decide implements Processor<byte[], byte[], byte[], Output>, Effects
                 KeyValue<Bytes, byte[]> row = rows.next();
                 found.slot(row.key.get(), row.value);
             }
+        }
+    }
+
+    @Override
+    public void walk(String store, int number, int most, Fetch.Named named) {
+        Bytes from = walks.get(store); // what was told last; rows behind it are the next
+        byte[] name = null;
+        int told = 0;
+        try (KeyValueIterator<Bytes, byte[]> rows = stores.get(store).range(from, null)) {
+            while (rows.hasNext()) {
+                Bytes row = rows.next().key;
+                byte[] key = Arrays.copyOf(row.get(), row.get().length - 2);
+                if (row.equals(from) || Arrays.equals(key, name)) {
+                    continue;
+                }
+                if (told == most) {
+                    return;
+                }
+                named.key(key);
+                name = key;
+                told++;
+                walks.put(store, row);
+            }
+        }
+        if (told == 0) {
+            walks.remove(store);
         }
     }
 }
