@@ -98,10 +98,13 @@ class Engine:
     def __init__(self) -> None:
         self.records: dict[bytes, bytes] = {}
         self.asked = 0
+        self.left: list[bytes] = []
 
     def fetch(self, frame: bytes) -> bytes:
         """The frame `S` for a frame `F`."""
         self.asked += 1
+        if frame[0] == ord("W"):
+            return self._names(frame)
         _, _, size = unpack_from("<BBH", frame)
         at = 4 + size
         _, count = unpack_from("<2i", frame, at)
@@ -118,6 +121,29 @@ class Engine:
         head = pack("<BBHi", ord("S"), 1, 0, count) + pack(f"<{count + 1}i", *counts, len(slots))
         sized = pack(f"<{len(slots)}H", *slots) + pack(f"<{len(slots)}i", *map(len, values))
         return head + sized + b"".join(values)
+
+    def _names(self, frame: bytes) -> bytes:
+        (most,) = unpack_from("<i", frame, len(frame) - 4)
+        if not self.left:
+            self.left = sorted({record[:-2] for record in self.records})
+        elif self.left == [b""]:
+            self.left = []
+        names, self.left = self.left[:most], self.left[most:] or [b""]
+        names = [name for name in names if name]
+        if not names:
+            self.left = []
+        return pack(f"<BBHi{len(names)}i", ord("N"), 1, 0, len(names), *map(len, names)) + b"".join(names)
+
+
+def test_every_key_is_walked_with_what_is_stored_of_it() -> None:
+    """A walk asks for names and for what is stored under them, not for each key by itself."""
+    engine = Engine()
+    engine.records = {joined(f"u{n}", slot): b"v" for n in range(3) for slot in (1, 2)}
+    backing = Fetched("s", 0, engine.fetch)
+    assert {key: backing.read(key) for key in list(backing.keys())} == {
+        f"u{n}": [(1, b"v"), (2, b"v")] for n in range(3)
+    }
+    assert engine.asked == 3
 
 
 def test_keys_that_are_expected_are_asked_for_together() -> None:

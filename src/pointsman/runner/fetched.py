@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from pointsman.runner.frames import fetch, fetched
+from pointsman.runner.frames import fetch, fetched, walk, walked
 from pointsman.state.base import Change
 from pointsman.state.overlay import Overlay
 
@@ -16,6 +16,8 @@ Fetch = Callable[[bytes], bytes]
 
 _KNOWN: Final = 100_000
 """So many keys read lately are not expected again, as a store keeps so many as objects."""
+_WALKED: Final = 500
+"""Keys of a walk that are asked for at once."""
 _TRIES: Final = 2_000
 """Once so many keys were expected, it is looked at whether that was of use."""
 
@@ -73,7 +75,9 @@ class Fetched:
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes that the engine has not stored yet."""
         self._over.stage(changes)
-        self._here.clear()  # what was stored of these keys is not all any more
+        if self._here:  # what was stored of these keys is not all any more
+            for record, _ in changes:
+                self._here.pop(record[:-2], None)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Nothing: the engine stores what it is told."""
@@ -86,8 +90,12 @@ class Fetched:
         """Nothing: the engine restores its own."""
 
     def keys(self) -> Iterator[str]:
-        """None: the engine knows them, and drops what is idle."""
-        return iter(())
+        """Every key that the engine has, in portions that are read with it."""
+        while names := walked(self._ask(walk(self._store, self._partition, _WALKED))):
+            found = fetched(self._ask(fetch(self._store, self._partition, names)))
+            self._here.update(zip(names, found, strict=True))
+            for name in names:
+                yield name[:-1].decode("utf-8", "surrogatepass")
 
     def __len__(self) -> int:
         """Nothing is kept here."""

@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.records import Batch
-from pointsman.runner.changes import changes_of
+from pointsman.engine.decide import Decided
+from pointsman.runner.changes import Changes, changes_of
 from pointsman.runner.fetched import Fetch, Fetched
 from pointsman.runner.flow import Flow
 from pointsman.runner.frames import Effects, records_of
@@ -30,6 +31,7 @@ from pointsman.runner.remotes import is_remote
 from pointsman.runner.router import Router
 from pointsman.runner.stages import Stages
 from pointsman.runner.start import Ground, prepare, reach
+from pointsman.runner.state import SWEEP_SECONDS, SWEPT, times_of
 from pointsman.runner.tracing import open_tracing
 from pointsman.spec.document import Document
 from pointsman.state.base import Store, StoreSpec
@@ -110,6 +112,14 @@ class _Stores:
         for spec in specs:
             backings[spec.name].expect(keys)
 
+    def sweep(self, partition: int, now_ms: int) -> Changes:
+        """Drops keys that have been idle too long; returns what that changes."""
+        _, stores = self._held_of(partition)
+        for store in stores.values():
+            store.sweep(now_ms, SWEPT)
+        drained = [(partition, spec.name, stores[spec.field].drain()) for spec in self._specs]
+        return [one for one in drained if one[2]]
+
     def drop(self, partitions: Collection[int]) -> None:
         """Partitions went, or what was said of them was not kept."""
         for number in partitions:
@@ -150,8 +160,9 @@ class Framed:
             headers = host.tracing.around(headers)
         self._headers = headers
         self._flow = self._make_flow()
-        host.after = lambda decided: self._changes.extend(changes_of(decided))
-        self._changes: list[Any] = []
+        host.after = self._after
+        self._changes: Changes = []
+        self._sweep_at = self._clock.monotonic() + SWEEP_SECONDS
 
     @classmethod
     def open(
@@ -221,6 +232,16 @@ class Framed:
         self._host.close()
         if self._host.tracing is not None:
             self._host.tracing.close()
+
+    def _after(self, decided: Decided) -> None:
+        """Takes what a batch changed, and now and then drops what has been idle too long."""
+        self._changes += changes_of(decided)
+        now = self._clock.monotonic()
+        if now < self._sweep_at or not self._host.policy.stores:
+            return
+        self._sweep_at = now + SWEEP_SECONDS
+        for number, when in times_of(decided).items():
+            self._changes += self._stores.sweep(number, when)
 
     def _make_flow(self) -> Flow:
         sink = self._sink

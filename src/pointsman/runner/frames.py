@@ -8,6 +8,8 @@ null. The other half is `jvm/src/pointsman/bridge`.
     E  effects      the answer: records to write, changes of state
     F  fetch        Python → engine, while it decides: what is stored under these keys?
     S  state        the answer
+    W  walk         Python → engine: which keys come next in a walk over all of a store?
+    N  names        the answer; none, once all were told
     D  drop         engine → Python: these partitions are another task's now
     O  open, M  metrics, X  failure: only where Python is a process of its own
 """
@@ -21,7 +23,7 @@ from typing import Any, Final
 
 from pointsman.base.records import Batch, Headers
 
-__all__ = ["VERSION", "Effects", "dropped", "fetch", "fetched", "records_of"]
+__all__ = ["VERSION", "Effects", "dropped", "fetch", "fetched", "records_of", "walk", "walked"]
 
 VERSION: Final = 1
 
@@ -260,6 +262,22 @@ def fetched(frame: bytes) -> list[list[tuple[int, bytes]]]:
     values = [(slot, frame[a:b]) for slot, a, b in zip(slots, ends, ends[1:], strict=False)]
     bounds = list(accumulate(counts, initial=0))
     return [values[a:b] for a, b in pairwise(bounds)]
+
+
+def walk(store: str, partition: int, most: int) -> bytes:
+    """Asks for the next keys of a walk over a store."""
+    head = _FETCH.pack(ord("W"), VERSION, len(name := store.encode())) + name
+    return head + pack("<2i", partition, most)
+
+
+def walked(frame: bytes) -> list[bytes]:
+    """Those keys, each with its NUL."""
+    kind, version, _, count = _STATE.unpack_from(frame)
+    if kind != ord("N") or version != VERSION:
+        raise ValueError(f"a frame of kind {kind} and version {version} is none of names")
+    sizes = unpack_from(f"<{count}i", frame, _STATE.size)
+    bounds = accumulate(sizes, initial=_STATE.size + 4 * count)
+    return [frame[a:b] for a, b in pairwise(bounds)]
 
 
 def dropped(frame: bytes) -> Sequence[int]:

@@ -28,15 +28,15 @@ from pointsman.runner.restore import Restore, limits
 from pointsman.state.base import Backing, Store, StoreSpec
 from pointsman.state.memory import Memory
 
-__all__ = ["StateKeeper", "backing_in", "widened"]
+__all__ = ["SWEEP_SECONDS", "SWEPT", "StateKeeper", "backing_in", "times_of", "widened"]
 
 Opening = Callable[[str, int], Backing]
 """Opens the backing of a store and partition."""
 
 _TELL_SECONDS = 5.0
 _MARK_SECONDS = 10.0
-_SWEEP_SECONDS = 1.0
-_SWEPT = 500
+SWEEP_SECONDS = 1.0
+SWEPT = 500
 """Keys of a store and partition that are looked at each time."""
 
 _TIME = re.compile(rb'","time":(-?\d+)')
@@ -98,7 +98,7 @@ class StateKeeper:
         self._held: dict[int, _Held] = {}
         self._restores: dict[Restore, dict[int, _Held]] = {}
         self._tell_at = 0.0
-        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
+        self._sweep_at = time.monotonic() + SWEEP_SECONDS
         self._mark_at = time.monotonic() + _MARK_SECONDS
         self._marks: dict[Place, int] = {}
 
@@ -206,18 +206,11 @@ class StateKeeper:
         now = time.monotonic()
         if now < self._sweep_at:
             return
-        self._sweep_at = now + _SWEEP_SECONDS
-        times: dict[int, int] = {}
-        for call in decided.calls:
-            for index, head in zip(call.indices, call.heads, strict=True):
-                found = _TIME.search(head)
-                if found is not None:
-                    number, when = decided.batch.partitions[index], int(found[1])
-                    times[number] = min(when, times.get(number, when))
-        for number, when in times.items():
+        self._sweep_at = now + SWEEP_SECONDS
+        for number, when in times_of(decided).items():
             held = self._held.get(number)
             for store in ((held and held.stores) or {}).values():
-                store.sweep(when, _SWEPT)
+                store.sweep(when, SWEPT)
 
     # Committed or not.
 
@@ -325,6 +318,18 @@ class StateKeeper:
     def _backings(self, number: int) -> list[tuple[str, Backing]]:
         held = self._held.get(number)
         return [] if held is None else list(held.backings.items())
+
+
+def times_of(decided: Decided) -> dict[int, int]:
+    """The time of the oldest event that was just decided of each partition, milliseconds since 1970."""
+    times: dict[int, int] = {}
+    for call in decided.calls:
+        for index, head in zip(call.indices, call.heads, strict=True):
+            found = _TIME.search(head)
+            if found is not None:
+                number, when = decided.batch.partitions[index], int(found[1])
+                times[number] = min(when, times.get(number, when))
+    return times
 
 
 def widened(what: str, partitions: int, known: int, changelogs: Any) -> EnvironmentFault:

@@ -2,11 +2,16 @@ package pointsman.flink;
 
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.IntSerializer;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.runtime.state.KeyedStateBackend;
 import org.apache.flink.runtime.state.internal.InternalMapState;
 import pointsman.bridge.Fetch;
@@ -19,6 +24,7 @@ import pointsman.bridge.Fetch;
  */
 final class Remembered implements Fetch.Finder {
     private final KeyedStateBackend<Integer> backend;
+    private final Map<String, Iterator<byte[]>> walks = new HashMap<>();
     private final Map<String, InternalMapState<Integer, StateKey, Integer, byte[]>> stores = new HashMap<>();
 
     Remembered(KeyedStateBackend<Integer> backend) {
@@ -54,6 +60,32 @@ final class Remembered implements Fetch.Finder {
             }
         } catch (Exception problem) {
             throw new IllegalStateException("the state of " + store + " cannot be read", problem);
+        }
+    }
+
+    @Override
+    public void walk(String store, int partition, int most, Fetch.Named named) {
+        check(partition);
+        String walk = store + '/' + partition;
+        Iterator<byte[]> left = walks.computeIfAbsent(walk, any -> keys(store).iterator());
+        if (!left.hasNext()) {
+            walks.remove(walk);
+        }
+        for (int n = 0; n < most && left.hasNext(); n++) {
+            named.key(left.next());
+        }
+    }
+
+    /** All keys of a store of the current partition as they are now, each with a NUL. */
+    private List<byte[]> keys(String store) {
+        Integer current = backend.getCurrentKey();
+        if (!stores.containsKey(store)) {
+            return List.of();
+        }
+        try (Stream<Tuple2<Integer, StateKey>> all = backend.<StateKey>getKeysAndNamespaces(store)) {
+            return all.filter(one -> current.equals(one.f0))
+                    .map(one -> one.f1.named())
+                    .collect(Collectors.toList());
         }
     }
 

@@ -18,6 +18,11 @@ public final class StateKey {
         hash = Arrays.hashCode(bytes);
     }
 
+    /** The key with the NUL that ends it in frames. */
+    byte[] named() {
+        return Arrays.copyOf(bytes, bytes.length + 1);
+    }
+
     @Override
     public boolean equals(Object other) {
         return other instanceof StateKey && Arrays.equals(bytes, ((StateKey) other).bytes);

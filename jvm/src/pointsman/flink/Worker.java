@@ -64,7 +64,7 @@ final class Worker {
         send(frame);
         while (true) {
             byte[] answer = receive();
-            if (answer[0] != 'F') {
+            if (!Fetch.asks(answer)) {
                 return expect(answer, 'E');
             }
             send(Fetch.answer(answer, finder));

@@ -166,13 +166,13 @@ final class Decide implements Processor<byte[], byte[], byte[], Output>, Effects
     @Override
     public void walk(String store, int number, int most, Fetch.Named named) {
         Bytes from = walks.get(store); // what was told last; rows behind it are the next
-        byte[] name = null;
+        byte[] name = from == null ? null : named(from);
         int told = 0;
         try (KeyValueIterator<Bytes, byte[]> rows = stores.get(store).range(from, null)) {
             while (rows.hasNext()) {
                 Bytes row = rows.next().key;
-                byte[] key = Arrays.copyOf(row.get(), row.get().length - 2);
-                if (row.equals(from) || Arrays.equals(key, name)) {
+                byte[] key = named(row);
+                if (Arrays.equals(key, name)) {
                     continue;
                 }
                 if (told == most) {
@@ -187,5 +187,10 @@ final class Decide implements Processor<byte[], byte[], byte[], Output>, Effects
         if (told == 0) {
             walks.remove(store);
         }
+    }
+
+    /** The key of state of a row, with its NUL. */
+    private static byte[] named(Bytes row) {
+        return Arrays.copyOf(row.get(), row.get().length - 2);
     }
 }
