@@ -1,7 +1,7 @@
 """Benchmarks on the local broker, as ratios within one run: `python -m benchmarks [NAME …]`.
 
-NAME is throughput, exactly_once, routes, allocations, latency, stateful, engines, restore, serving, guard
-or stall.
+NAME is throughput, exactly_once, routes, allocations, latency, stateful, engines, engines_latency,
+restore, serving, guard or stall.
 Every contender consumes the same topic, writes the same record with the same client settings and commits
 after delivery. `COUNT=100000 python -m benchmarks` makes a short run; ROUNDS repeats the contenders in turn.
 Where other work goes on, `chrt -r 10 python -m benchmarks stall latency` measures this one alone (Linux, as
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.bench import COUNT, Bench
 from benchmarks.engines import engines
+from benchmarks.engines_latency import engines_latency
 from benchmarks.exactly_once import run as run_delivery
 from benchmarks.guard import main as guard
 from benchmarks.latency import latency
@@ -117,7 +118,7 @@ def main(only: list[str]) -> None:
     suites = {
         "throughput": throughput, "exactly_once": exactly_once, "routes": routes, "allocations": allocations,
         "latency": latency,
-        "stateful": stateful, "engines": engines, **ours,
+        "stateful": stateful, "engines": engines, "engines_latency": engines_latency, **ours,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "broker") as broker:
         bench = Bench(broker, Path(folder))

@@ -176,9 +176,14 @@ def _records(bench: Bench, target: str, most: int) -> Iterable[tuple[str, dict[s
     try:
         for number in range(PARTITIONS):
             consumer.assign([TopicPartition(target, number, OFFSET_BEGINNING)])
-            for message in consumer.consume(most, 10.0):
-                record = json.loads(message.value())
-                yield record["id"], record
+            low, high = consumer.get_watermark_offsets(TopicPartition(target, number), 10.0)
+            left = min(most, high - low)
+            while left > 0:
+                messages = consumer.consume(left, 10.0)
+                left = left - len(messages) if messages else 0
+                for message in messages:
+                    record = json.loads(message.value())
+                    yield record["id"], record
     finally:
         consumer.close()
 

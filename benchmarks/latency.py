@@ -17,6 +17,8 @@ from pointsman.bus.client import client_config
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
+__all__ = ["RATE", "latency", "percentile", "round_trip"]
+
 RATE, SECONDS, ROUNDS = 200, 5, 5
 
 
@@ -35,7 +37,7 @@ def latency(bench: Bench) -> None:
     try:
         for _ in range(ROUNDS):
             for times, (begin, end) in zip(found.values(), ((bare, bare), (source, target)), strict=True):
-                times.append(_round_trip(bench, begin, end))
+                times.append(round_trip(bench, begin, end))
     finally:
         process.terminate()
         process.wait(30)
@@ -43,20 +45,23 @@ def latency(bench: Bench) -> None:
     print(f"\n{'':22}{'p50 ms':>8}{'p99 ms':>8}   p99 of each round")
     middles = []
     for name, rounds in found.items():
-        most = [_at(times, 0.99) for times in rounds]
+        most = [percentile(times, 0.99) for times in rounds]
         each = " ".join(f"{one:.1f}" for one in most)
-        middles.append((statistics.median(_at(times, 0.5) for times in rounds), statistics.median(most)))
+        middles.append(
+            (statistics.median(percentile(times, 0.5) for times in rounds), statistics.median(most))
+        )
         print(f"{name:22}{middles[-1][0]:8.2f}{middles[-1][1]:8.2f}   {each}")
     added = [through - bare for bare, through in zip(*middles, strict=True)]
     print(f"{'added':22}{added[0]:8.2f}{added[1]:8.2f}")
 
 
-def _at(times: list[float], share: float) -> float:
+def percentile(times: list[float], share: float) -> float:
+    """Milliseconds within which so large a share arrived."""
     ordered = sorted(times)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000
 
 
-def _round_trip(bench: Bench, source: str, target: str) -> list[float]:
+def round_trip(bench: Bench, source: str, target: str) -> list[float]:
     """Seconds from `produce` to the answer's arrival, for each event after a warm-up of two seconds."""
     config = {"bootstrap.servers": bench.bootstrap, "group.id": f"clock-{time.time_ns()}"}
     consumer = Consumer({**client_config(config, "latency", "consumer"), "auto.offset.reset": "latest"})
