@@ -111,26 +111,25 @@ class Kafka:
                     raise
         return total
 
-    def consume_all(self, topic: str) -> list[Message]:
-        """Reads a topic from its beginning to its end now, partition by partition in offset order."""
+    def consume_all(self, *topics: str) -> list[Message]:
+        """Reads topics from their beginning to their end now, partition by partition in offset order."""
         consumer = Consumer(
             {**self.client_config, "group.id": unique("reader"), "enable.partition.eof": True}, logger=SILENT
         )
         found: list[Message] = []
-        partitions = self._partitions(topic)
-        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-        open_ones = set(partitions)
+        open_ones = {(topic, number) for topic in topics for number in self._partitions(topic)}
+        consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in open_ones])
         while open_ones:
             message = consumer.poll(30)
-            assert message is not None, f"{topic} {sorted(open_ones)} did not reach their end in 30 s"
+            assert message is not None, f"{sorted(open_ones)} did not reach their end in 30 s"
             error = message.error()
             if error is None:
                 found.append(message)
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                open_ones.discard(message.partition())
+                open_ones.discard((message.topic(), message.partition()))
         consumer.close()
-        return sorted(found, key=lambda message: (message.partition(), message.offset()))
+        return sorted(found, key=lambda message: (message.topic(), message.partition(), message.offset()))
 
 
 @pytest.fixture(scope="session")
