@@ -64,7 +64,7 @@ def _importing(folder: Path, module_name: str) -> Iterator[None]:
     }
     hidden = {
         name: module
-        for name, module in sys.modules.items()
+        for name, module in sys.modules.copy().items()
         if (name.partition(".")[0] in tops and not _ours(name)) or id(module) in foreign
     }
     path = list(sys.path)
@@ -78,7 +78,7 @@ def _importing(folder: Path, module_name: str) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path if str(folder) in path else [*path, str(folder)]
-        own.update({n: module for n, module in sys.modules.items() if _comes_from(module, folder)})
+        own.update({n: module for n, module in sys.modules.copy().items() if _comes_from(module, folder)})
         sys.modules.update(hidden)
 
 

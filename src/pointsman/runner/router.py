@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from pointsman.base.clock import Clock
 from pointsman.base.records import Batch
 from pointsman.engine.decide import Call, Decided, identify
+from pointsman.engine.policy import Lane
 from pointsman.runner.host import TRACE, Host
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
@@ -69,32 +71,38 @@ class Router(Host):
     def decide(self, batch: Batch) -> Decided:
         """Everything that can be said of a batch; what is left of it to do is in the requests, written."""
         decided = super().decide(batch)
+        gone: dict[str, list[Call]] = {}
         for call in decided.calls:
             if call.model in self._away:
-                self._hand_over(decided, call)
+                gone.setdefault(call.model, []).append(call)
+        for model, calls in gone.items():
+            # A model's events may be several calls, by deadline or by who stands in; requests keep their order.
+            events = [
+                (index, head, kept.lane)
+                for call in calls
+                for index, head, kept in zip(call.indices, call.heads, call.kept, strict=True)
+            ]
+            events.sort(key=itemgetter(0))
+            self._hand_over(decided, model, events)
         decided.calls = [call for call in decided.calls if call.model not in self._away]
         return decided
 
-    def _hand_over(self, decided: Decided, call: Call) -> None:
+    def _hand_over(self, decided: Decided, model: str, events: Sequence[tuple[int, bytes, Lane]]) -> None:
+        """Writes the requests of events: each its place in the batch, its record up to the result, its lane."""
         batch, make = decided.batch, self._requests.make
-        came = [batch.headers[index] for index in call.indices]
+        came = [batch.headers[index] for index, *_ in events]
         values = [
-            make(decided, index, head, kept.lane, headers)
-            for index, head, kept, headers in zip(call.indices, call.heads, call.kept, came, strict=True)
+            make(decided, index, head, lane, headers)
+            for (index, head, lane), headers in zip(events, came, strict=True)
         ]
-        keys = [decided.keys[index] for index in call.indices]
+        keys = [decided.keys[index] for index, *_ in events]
         if self.tracing is not None:
             traces = list(map(self.tracing.hand_over, values, came))
         else:
             traces = [[header for header in headers or () if header[0] in TRACE] for headers in came]
-        refused = self.asks.ask(
-            call.model,
-            keys,
-            values,
-            [batch.partitions[index] for index in call.indices],
-            traces if any(traces) else None,
-        )
+        partitions = [batch.partitions[index] for index, *_ in events]
+        refused = self.asks.ask(model, keys, values, partitions, traces if any(traces) else None)
         for place in refused:
             said = f"the request has {len(values[place]):,} bytes, more than its topic takes"
-            ident = identify(call.heads[place] + b"0}")
-            decided.bury(call.indices[place], ident, "unwritable", f"{said}: raise max.message.bytes")
+            index, head, _ = events[place]
+            decided.bury(index, identify(head + b"0}"), "unwritable", f"{said}: raise max.message.bytes")
