@@ -162,7 +162,7 @@ class Framed:
         self._flow = self._make_flow()
         host.after = self._after
         self._changes: Changes = []
-        self._sweep_at = self._clock.monotonic() + SWEEP_SECONDS
+        self._swept_at: dict[int, float] = {}
 
     @classmethod
     def open(
@@ -236,12 +236,15 @@ class Framed:
     def _after(self, decided: Decided) -> None:
         """Takes what a batch changed, and now and then drops what has been idle too long."""
         self._changes += changes_of(decided)
-        now = self._clock.monotonic()
-        if now < self._sweep_at or not self._host.policy.stores:
+        if not self._host.policy.stores:
             return
-        self._sweep_at = now + SWEEP_SECONDS
-        for number, when in times_of(decided).items():
-            self._changes += self._stores.sweep(number, when)
+        now, swept_at = self._clock.monotonic(), self._swept_at
+        due = {n for n in set(decided.batch.partitions) if now >= swept_at.setdefault(n, now) + SWEEP_SECONDS}
+        if due:
+            for number, when in times_of(decided).items():
+                if number in due:
+                    swept_at[number] = now
+                    self._changes += self._stores.sweep(number, when)
 
     def _make_flow(self) -> Flow:
         sink = self._sink
