@@ -185,7 +185,7 @@ def test_nothing_is_left_behind(pipeline: Pipeline) -> None:
     below = psutil.Process(run.process.pid).children(recursive=True)
     assert len(below) >= 3
     os.kill(run.process.pid, signal.SIGKILL)
-    gone, alive = psutil.wait_procs(below, timeout=20)
+    _, alive = psutil.wait_procs(below, timeout=20)
     assert not alive
     run.kill()
 
@@ -203,3 +203,23 @@ def test_what_it_does_not_have_is_refused(pipeline: Pipeline, arguments: tuple[s
     run = pipeline.start(*arguments, *on(pipeline))
     assert run.wait() == 2
     assert said in "".join(run.errors)
+
+
+def test_a_session_cluster_of_packages_alone(pipeline: Pipeline) -> None:
+    """Started, asked over REST, saved and stopped; nothing of it is left, and state is resumed elsewhere."""
+    remembering(pipeline)
+    sent = twice(1000)
+    pipeline.send(sent[:1000])
+    run = pipeline.start(*on(pipeline, 2, "--master", "local-session"))
+    address = run.wait_for("engine_started", seconds=120)["address"]
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", 300, run)
+    jobs = json.loads(urllib.request.urlopen(f"{address}/jobs/overview").read())["jobs"]
+    assert [job["state"] for job in jobs] == ["RUNNING"]
+    below = psutil.Process(run.process.pid).children(recursive=True)
+    assert run.terminate() == 0, run.errors
+    _, alive = psutil.wait_procs(below, timeout=20)
+    assert not alive
+    pipeline.send(sent[1000:])
+    run = pipeline.run(*IDLE, *on(pipeline, 1))
+    assert "savepoint-" in run.saw("engine_resumes")[0]["path"]
+    check(pipeline, sent)

@@ -489,6 +489,7 @@ LOGS: Final = _logs(
     Log("worker_ended", "info", "A worker ended as asked.", ("worker",)),
     Log("engine_note", "warning", "The stream engine warns of something.", ("source", "problem", "worker")),
     Log("engine_failed", "error", "Tasks ended with an error; `again`?", ("problem", "again", "worker")),
+    Log("engine_started", "info", "A cluster of the stream engine is up.", ("address", "folder")),
     Log("engine_resumes", "info", "The stream engine begins with what it kept.", ("path",)),
     Log("engine_job", "info", "The job inside the stream engine has another status.", ("job", "status")),
     Log("engine_saved", "info", "The stream engine kept all it knows; a new start goes on there.", ("path",)),

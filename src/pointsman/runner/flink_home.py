@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,12 +66,26 @@ class Home:
         new.write_text(json.dumps(asdict(known)))
         new.replace(self.folder / "run.json")
 
-    def make(self) -> None:
-        """Makes the folders.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Makes the folders, and has them for this run alone.
 
         Raises:
-            EnvironmentFault: They cannot be made.
+            EnvironmentFault: They cannot be made, or another run has them.
         """
+        import fcntl
+
+        self._make()
+        with (self.folder / "run.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise EnvironmentFault(
+                    f"another run has {self.folder}: stop it first, or name this deployment with --instance"
+                ) from None
+            yield
+
+    def _make(self) -> None:
         try:
             for folder in (self.checkpoints, self.savepoints, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
