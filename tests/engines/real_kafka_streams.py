@@ -8,13 +8,16 @@ import re
 import signal
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import psutil
 import pytest
+from confluent_kafka.admin import NewPartitions
 from prometheus_client.parser import text_string_to_metric_families
 
-from kafka import unique
+from kafka import Kafka, unique
+from pointsman.bus.local import LocalBroker
 from runner.pipelines import Pipeline, events, in_order
 
 ON = ("--on", "kafka-streams")
@@ -205,6 +208,63 @@ def test_dry_run_prints_the_topology(pipeline: Pipeline) -> None:
     """In Kafka Streams' words, without a broker."""
     run = pipeline.run("--dry-run", *ON)
     assert f"Source: source (topics: [{pipeline.source}])" in run.summary["topology"]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    """A broker with users and rights."""
+    with LocalBroker(tmp_path_factory.mktemp("guarded"), security="scram-tls") as local:
+        yield local
+
+
+def test_a_login_and_its_rights(guarded: LocalBroker, pipeline_on: Callable[..., Pipeline]) -> None:
+    """The document's own properties log Kafka Streams in, over TLS; what a user may not do is named."""
+    pipeline = pipeline_on(Kafka(guarded.client_config))
+    pipeline.send(events(100))
+    assert pipeline.run("--until-idle", "0.5", *ON).summary["decisions"] == 100
+    assert guarded.security is not None
+    login = guarded.security.client(guarded.security.guest)
+    pipeline.document["kafka"] = {"bootstrap.servers": guarded.bootstrap, **login}
+    assert pipeline.source in "".join(pipeline.run(*ON, code=3).errors)
+
+
+def test_a_worker_that_is_killed_is_started_again(pipeline: Pipeline) -> None:
+    """The supervisor starts another process, and the others go on meanwhile."""
+    remembering(pipeline)
+    sent = twice(600)
+    pipeline.send(sent[:600])
+    run = pipeline.start("--workers", "2", *ON)
+    run.wait_for("state_restored", times=2, seconds=60)
+    workers = psutil.Process(run.process.pid).children()
+    max(workers, key=lambda worker: worker.memory_info().rss).kill()
+    run.wait_for("worker_crashed")
+    pipeline.send(sent[600:])
+    run.wait_for("state_restored", times=3, seconds=60)
+    assert run.terminate() == 0
+    pipeline.run("--until-idle", "0.5", *ON)
+    check(pipeline, sent)
+
+
+def test_partitions_that_are_added_are_consumed(pipeline: Pipeline) -> None:
+    """Without state, a new partition's events are decided without a restart."""
+    pipeline.document["kafka"]["topic.metadata.refresh.interval.ms"] = 500
+    run = pipeline.start(*ON)
+    run.wait_for("partitions_assigned")
+    admin = pipeline.kafka.admin
+    admin.create_partitions([NewPartitions(pipeline.source, 6)])[pipeline.source].result(10)
+    run.wait_for("partitions_assigned", times=2, seconds=60)
+    pipeline.kafka.produce(pipeline.source, [(e["k"], json.dumps(e), e["n"] % 6) for e in events(60)])
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", 60, run)
+    assert run.terminate() == 0
+    assert {d["source"]["partition"] for d in pipeline.decisions()} == set(range(6))
+
+
+def test_from_sets_the_offsets(pipeline: Pipeline) -> None:
+    """--from begins there, whatever was committed; without it a run goes on where the last one ended."""
+    pipeline.send(events(40))
+    for arguments, count in (((), 40), ((), 0), (("--from", "earliest"), 40), (("--from", "latest"), 0)):
+        run = pipeline.run("--until-idle", "0.5", *arguments, *ON)
+        assert run.summary["events"] == count
 
 
 def test_metrics_are_served(pipeline: Pipeline) -> None:

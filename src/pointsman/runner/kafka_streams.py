@@ -242,7 +242,11 @@ class _Worker:
             if isinstance(errors[-1], PointsmanError):
                 return errors[-1]
             return PointsmanError(f"an error of this program, not of the events:\n{problem}")
-        return EnvironmentFault(f"Kafka Streams cannot go on: {problem.splitlines()[0]}")
+        first, *others = problem.splitlines()
+        causes = [line.removeprefix("Caused by: ") for line in others if line.startswith("Caused by: ")]
+        cause = causes[-1] if causes else first
+        hint = "; 'pointsman topics --acls' prints what rights are needed" if "Authorization" in cause else ""
+        return EnvironmentFault(f"Kafka Streams cannot go on: {cause}{hint}")
 
     def _report(self) -> Report:
         lags = [str(line).rsplit(" ", 2) for line in self._host.lags()]

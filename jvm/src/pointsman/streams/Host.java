@@ -15,6 +15,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.streams.AutoOffsetReset;
+import org.apache.kafka.streams.CloseOptions;
+import org.apache.kafka.streams.CloseOptions.GroupMembershipOperation;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
@@ -108,7 +110,13 @@ public final class Host {
 
     /** Decides and commits what was taken, and leaves; false where that takes longer. */
     public boolean close(long seconds) {
-        return streams == null || streams.close(Duration.ofSeconds(seconds));
+        // A static member stays: it is back soon, and gets what it had. Of others the partitions go on at once.
+        GroupMembershipOperation leaving = config.containsKey("group.instance.id")
+                ? GroupMembershipOperation.REMAIN_IN_GROUP
+                : GroupMembershipOperation.LEAVE_GROUP;
+        return streams == null
+                || streams.close(CloseOptions.timeout(Duration.ofSeconds(seconds))
+                        .withGroupMembershipOperation(leaving));
     }
 
     /** What Kafka Streams says of itself. */
