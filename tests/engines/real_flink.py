@@ -6,8 +6,10 @@ import json
 import os
 import random
 import signal
+import sys
 import urllib.request
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,8 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engines.real_kafka_streams import check, remembering, same_but_the_clock, twice
 from kafka import unique
+from pointsman.runner.flink_cluster import SessionCluster
+from pointsman.runner.flink_jars import engine_jars
 from runner.pipelines import Pipeline, Run, events
 
+OWN_PATH = os.environ.get("PYTHONPATH", "")
 IDLE = ("--until-idle", "1")
 
 
@@ -222,4 +227,30 @@ def test_a_session_cluster_of_packages_alone(pipeline: Pipeline) -> None:
     pipeline.send(sent[1000:])
     run = pipeline.run(*IDLE, *on(pipeline, 1))
     assert "savepoint-" in run.saw("engine_resumes")[0]["path"]
+    check(pipeline, sent)
+
+
+def test_a_cluster_elsewhere_gets_all_it_needs(
+    pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster that knows nothing of us runs the job, as the document and the packages come with it."""
+    remembering(pipeline)
+    pipeline.document["kafka"]["bootstrap.servers"] = "${OUR_KAFKA}"
+    sent = twice(500)
+    pipeline.send(sent)
+    for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    base = str(Path(sys.base_prefix) / "bin")
+    with monkeypatch.context() as plain:
+        plain.setenv("PATH", f"{base}:/usr/bin:/bin")
+        cluster = SessionCluster(tmp_path_factory.mktemp("elsewhere"), engine_jars(), 2)
+        cluster.__enter__()
+    try:
+        monkeypatch.setenv("OUR_KAFKA", pipeline.kafka.bootstrap)
+        monkeypatch.setenv("PYTHONPATH", OWN_PATH)
+        run = pipeline.start(*IDLE, *on(pipeline, 2, "--master", cluster.address))
+        assert run.wait(180) == 0, run.errors
+        assert run.summary["events"] == len(sent)
+    finally:
+        cluster.__exit__(None, None, None)
     check(pipeline, sent)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.runner.flink_client import Client, java_options, log_settings
-from pointsman.runner.flink_cluster import SessionCluster
+from pointsman.runner.flink_cluster import SessionCluster, overview
 from pointsman.runner.flink_idle import Idle
 from pointsman.runner.flink_jars import bridge_jar, connector_jar, engine_jars
 from pointsman.runner.flink_job import Job
 from pointsman.runner.flink_plan import shown, told
+from pointsman.runner.flink_ship import ship
 from pointsman.runner.flink_start import LOCAL, SESSION, Start
 from pointsman.runner.framed import away
 from pointsman.runner.logs import Say, to_stream
@@ -74,7 +77,7 @@ def run(
         say("started", **_facts(document, start, parallelism))
         if start.restore:
             say("engine_resumes", path=start.restore)
-        job = Job(stack.enter_context(_client(start, stack, say)), say, home)
+        job = Job(stack.enter_context(_client(document, settings, start, stack, say)), say, home)
         if settings.until_idle is not None:
             watcher = Idle(document, start.cluster, plan["source"]["topics"])
             stack.callback(watcher.close)
@@ -97,7 +100,7 @@ def run(
     return summary
 
 
-def _client(start: Start, stack: ExitStack, say: Say) -> Client:
+def _client(document: Document, settings: Settings, start: Start, stack: ExitStack, say: Say) -> Client:
     """The program that submits the job, and the cluster before it where that is ours too."""
     plan, home = start.plan, start.home
     engine = engine_jars()
@@ -106,6 +109,10 @@ def _client(start: Start, stack: ExitStack, say: Say) -> Client:
     if plan["master"] != LOCAL:
         heap = _CLIENT_HEAP
         plan["jars"] = list(map(str, own))
+    if plan["master"] not in (LOCAL, SESSION):
+        overview(plan["cluster"], "/overview")
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="pointsman-")))
+        ship(plan, document, settings, folder)
     if plan["master"] == SESSION:
         slots = plan["parallelism"]
         cluster = stack.enter_context(SessionCluster(home.folder / "cluster", engine, slots))

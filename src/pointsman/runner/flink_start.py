@@ -82,6 +82,11 @@ def _refuse(settings: Settings, master: str) -> None:
         raise UsageError(
             f"--master is {LOCAL}, {SESSION} or HOST:PORT of a cluster's REST interface, not '{master}'"
         )
+    if master not in (LOCAL, SESSION) and settings.state_dir is None:
+        raise UsageError(
+            "--master HOST:PORT needs --state-dir, a folder that the cluster's machines and this one share: "
+            "checkpoints and savepoints go there"
+        )
     if settings.max_events is not None:
         raise UsageError(
             "--max-events is not for --on flink, whose tasks take events independently: say --until-idle"
@@ -105,6 +110,7 @@ def _place(
 ) -> Place:
     return Place(
         master=master,
+        cluster="" if master in (LOCAL, SESSION) else master,
         parallelism=parallelism,
         python=sys.executable,
         document=str(settings.path.absolute()),
