@@ -52,7 +52,7 @@ class Flink:
 
     name, whole, delivery = "flink", False, None
 
-    def __init__(self, at_once: int = 2) -> None:
+    def __init__(self, at_once: int = 4) -> None:
         self._at_once = at_once
 
     def run(self, plays: Sequence[Play]) -> dict[str, str]:
@@ -62,9 +62,9 @@ class Flink:
             return beside(self._play, plays, self._at_once)
 
     def _play(self, play: Play) -> None:
-        state = play.overlay.parent / "state"
+        state, tasks = play.overlay.parent / "state", "1" if play.case.restart is None else "2"
         command = [sys.executable, "-m", "pointsman", "run", str(play.case.document), "--json"]
-        command += ["--overlay", str(play.overlay), "--on", "flink", "--parallelism", "2"]
+        command += ["--overlay", str(play.overlay), "--on", "flink", "--parallelism", tasks]
         command += ["--state-dir", str(state), "--until-idle", str(IDLE)]
         found = _child(command, "", play.environment)
         assert found.returncode == 0, found.stderr[-3000:]

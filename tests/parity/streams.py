@@ -1,7 +1,7 @@
 """Cases inside Kafka Streams, several at a time in this process; tells on standard output what went wrong.
 
-A process has one Java machine, whose start is dear; a run is what `pointsman run --on kafka-streams` makes one
-worker of, with all its clients and threads.
+A process has one Java machine, whose start is dear; a case is what one worker of `pointsman run --on
+kafka-streams` is, with all its clients and threads.
 """
 
 from __future__ import annotations

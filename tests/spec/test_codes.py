@@ -27,6 +27,7 @@ UNSHOWN = {
     "E421": "it needs a file that vanishes",
     "E424": "it needs a table of that size",
     "E443": "it needs a .proto file",
+    "E446": "it needs --on",
     "E501": "it needs a server that is down",
     "E502": "it needs a server",
     "E503": "it needs a server",

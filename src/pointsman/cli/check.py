@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pointsman.base.errors import Finding, Misfit, MissingExtra
-from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
+from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Engine, Overlays, Pipeline, existing
 from pointsman.cli.screen import paint, prints_aside, say, write_json
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ __all__ = ["check", "opened"]
 
 
 Live = Annotated[bool, typer.Option("--live", help="Also ask every server whether it fits the document.")]
+
+On = Annotated[
+    Engine, typer.Option("--on", help="Who is to run it: what an engine cannot run is an error then.")
+]
 PATIENCE = 5.0
 """Seconds that a server may take to say how it is."""
 
@@ -29,13 +33,15 @@ def check(
     pipeline: Pipeline = DEFAULT_PIPELINE,
     overlay: Overlays = None,
     live: Live = False,
+    on: On = Engine.native,
     as_json: AsJson = False,
 ) -> None:
     """Says everything that is wrong with a pipeline, and where.
 
     Reads the document, compiles every expression, opens the models and reads the tables; needs no broker.
     With --live it also asks each server whether it is ready and what its model takes, and compares names,
-    types and shapes with the inputs; it says of which models it could not. Exits 1 where there are errors;
+    types and shapes with the inputs; it says of which models it could not. With --on it also says what that
+    engine cannot run. Exits 1 where there are errors;
     warnings alone exit 0.
 
     Examples:
@@ -45,15 +51,18 @@ def check(
       pointsman check pipeline.yaml --overlay prod.yaml --json
 
       pointsman check --live
+
+      pointsman check --on flink
     """
     from pointsman import spec
+    from pointsman.runner.hosts import unfit
 
     document, findings = spec.examine(existing(pipeline), overlay or ())
     notes: dict[str, str] = {}
     hops = [] if document is None else _hops(document)
     if document is not None:
         with prints_aside():
-            findings = [*findings, *opened(document, notes if live else None)]
+            findings = [*findings, *opened(document, notes if live else None), *unfit(document, on.value)]
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         told = {"errors": errors, "findings": [dataclasses.asdict(finding) for finding in findings]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ __all__ = [
     "DEFAULT_PIPELINE",
     "AsJson",
     "Assume",
+    "Engine",
     "Overlays",
     "Pipeline",
     "existing",
@@ -29,6 +31,14 @@ Overlays = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs instead of text for people.")]
 Assume = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; answer yes.")]
+
+
+class Engine(StrEnum):
+    """Who hosts the pipeline."""
+
+    native = "native"
+    kafka_streams = "kafka-streams"
+    flink = "flink"
 
 
 def existing(pipeline: Path) -> Path:

@@ -16,21 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pointsman.base.errors import UsageError
-from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Overlays, Pipeline, existing
+from pointsman.cli.options import DEFAULT_PIPELINE, AsJson, Engine, Overlays, Pipeline, existing
 from pointsman.cli.screen import is_terminal, prints_aside, say, warn, write_json
 
 if TYPE_CHECKING:
     from pointsman.runner.native import Summary
 
 __all__ = ["run"]
-
-
-class Engine(StrEnum):
-    """Who hosts the pipeline."""
-
-    native = "native"
-    kafka_streams = "kafka-streams"
-    flink = "flink"
 
 
 class Role(StrEnum):

@@ -12,6 +12,7 @@ from pointsman.bus.topics import Topics
 from pointsman.engine.build import stores_of
 from pointsman.runner.flink_home import Home, Known, home_of
 from pointsman.runner.flink_plan import Place, plan_of
+from pointsman.runner.hosts import FLINK, require
 from pointsman.runner.settings import Settings
 from pointsman.runner.start import reach
 from pointsman.runner.state import widened
@@ -57,6 +58,7 @@ class Start:
             PointsmanError: It could not begin.
         """
         _refuse(settings, master)
+        require(document, FLINK)
         cluster = reach(document)
         partitions = cluster.require_sources(document.source.topics)
         home = home_of(settings.state_dir, document.pipeline, settings.instance, _cluster_id(cluster))

@@ -11,7 +11,6 @@ records into frames. One frame at a time and stream thread is decided in Python.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import time
@@ -26,6 +25,7 @@ from pointsman.bus.topics import CHANGELOG, Topics
 from pointsman.engine.build import stores_of
 from pointsman.runner import native
 from pointsman.runner.framed import Framed, away
+from pointsman.runner.hosts import KAFKA_STREAMS, require
 from pointsman.runner.link import Link, Report
 from pointsman.runner.metrics import Metrics, Snapshot, merge
 from pointsman.runner.native import Summary
@@ -73,7 +73,6 @@ _ONWARD_SECONDS = 1.0
 """What was sent on by another key is seen again within so long."""
 
 _DRAIN_SECONDS = 60
-_LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,150}")
 _RESETS = {
     "smallest": "earliest",
     "beginning": "earliest",
@@ -103,11 +102,7 @@ def run(
         raise UsageError(
             "dispatch workers and routers run --on native; Kafka Streams hosts the whole pipeline"
         )
-    if _LEGAL.fullmatch(group_of(document)) is None:
-        raise EnvironmentFault(
-            f"the group '{group_of(document)}' cannot name an application of Kafka Streams: give it letters, "
-            "digits, '.', '_' and '-' only, under kafka: group.id"
-        )
+    require(document, KAFKA_STREAMS)
     if dry_run:
         with tempfile.TemporaryDirectory() as folder:
             java = Java(Path(folder) / "native")

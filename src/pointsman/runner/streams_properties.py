@@ -202,5 +202,5 @@ def _text(value: Any) -> str:
 
 def _refused(name: str, why: str, hint: str = "remove it, or run with --on native") -> Misfit:
     return Misfit(
-        "E445", f"the Kafka property '{name}' does not work on Kafka Streams: {why}", hint, ("kafka", name)
+        "E445", f"the Kafka property '{name}' does not work in a stream engine: {why}", hint, ("kafka", name)
     )

@@ -198,6 +198,11 @@ NAMED: Final[dict[str, Code]] = {
         "kafka: {enable.auto.commit: true}",
         "kafka: {fetch.wait.max.ms: 100}",
     ),
+    "E446": Code(
+        "what a stream engine cannot run",
+        "`--on` names Flink or Kafka Streams, which does not have what the document asks for there.",
+        "Do what the message says, or run with `--on native`.",
+    ),
     "E501": Code(
         "an endpoint that cannot be asked",
         "`check --live` could not reach the server, or it refused the connection or the credentials.",
