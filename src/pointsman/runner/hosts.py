@@ -41,7 +41,7 @@ def unfit(document: Document, host: str) -> list[Finding]:
         found.append(document.where(("kafka", "group.id")).finding("E446", message, hint))
     lag = document.limits.max_lag
     if lag is not None and lag.then is not None:
-        message = f"{host} does not know how much waits, so '{lag.then}' would never answer in place of others"
+        message = f"{host} does not know how much waits, so '{lag.then}' would never answer for others"
         hint = "remove it, or run with --on native"
         found.append(document.where(("limits", "max_lag")).finding("E446", message, hint))
     return found

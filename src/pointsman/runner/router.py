@@ -76,7 +76,7 @@ class Router(Host):
             if call.model in self._away:
                 gone.setdefault(call.model, []).append(call)
         for model, calls in gone.items():
-            # A model's events may be several calls, by deadline or by who stands in; requests keep their order.
+            # A model's events may be several calls, by deadline or who stands in; requests keep their order.
             events = [
                 (index, head, kept.lane)
                 for call in calls
@@ -88,7 +88,7 @@ class Router(Host):
         return decided
 
     def _hand_over(self, decided: Decided, model: str, events: Sequence[tuple[int, bytes, Lane]]) -> None:
-        """Writes the requests of events: each its place in the batch, its record up to the result, its lane."""
+        """Writes requests of events: each its place in the batch, its record up to the result, its lane."""
         batch, make = decided.batch, self._requests.make
         came = [batch.headers[index] for index, *_ in events]
         values = [
