@@ -68,7 +68,7 @@ class _Suites:
     def __init__(self, bench: Bench, count: int) -> None:
         self._bench = bench
         self._count = count
-        self._fewer = count // 2  # those that are slower; they are as warm by then
+        self._fewer = count // 3  # those that are slower; they are as warm by then
         self._classes = compiled(bench.folder)
         self._admin = AdminClient({"bootstrap.servers": bench.bootstrap})
         pipeline(bench, "at_least_once")  # writes the table that all read
