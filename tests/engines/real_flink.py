@@ -233,7 +233,10 @@ def test_a_session_cluster_of_packages_alone(pipeline: Pipeline) -> None:
 def test_a_cluster_elsewhere_gets_all_it_needs(
     pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cluster that knows nothing of us runs the job, as the document and the packages come with it."""
+    """A cluster that knows nothing of us runs the job, as the document and the packages come with it.
+
+    Where whoever watched it is killed it goes on, and a new start goes on with what it has left.
+    """
     remembering(pipeline)
     pipeline.document["kafka"]["bootstrap.servers"] = "${OUR_KAFKA}"
     sent = twice(500)
@@ -248,9 +251,13 @@ def test_a_cluster_elsewhere_gets_all_it_needs(
     try:
         monkeypatch.setenv("OUR_KAFKA", pipeline.kafka.bootstrap)
         monkeypatch.setenv("PYTHONPATH", OWN_PATH)
+        left = pipeline.start(*on(pipeline, 1, "--master", cluster.address))
+        pipeline.kafka.create_topic(f"{pipeline.name}.decisions", 4)
+        pipeline.wait_until_written(f"{pipeline.name}.decisions", 1, left)
+        kill_all(left)
         run = pipeline.start(*IDLE, *on(pipeline, 2, "--master", cluster.address))
-        assert run.wait(180) == 0, run.errors
-        assert run.summary["events"] == len(sent)
+        assert run.wait(180) == 0, "".join(run.errors)[-1500:]
+        assert run.saw("engine_job")[0]["status"] == "LEFT OVER"
     finally:
         cluster.__exit__(None, None, None)
     check(pipeline, sent)

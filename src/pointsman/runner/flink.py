@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.runner.flink_client import Client, java_options, log_settings
-from pointsman.runner.flink_cluster import SessionCluster, overview
+from pointsman.runner.flink_cluster import SessionCluster
 from pointsman.runner.flink_idle import Idle
 from pointsman.runner.flink_jars import bridge_jar, connector_jar, engine_jars
 from pointsman.runner.flink_job import Job
 from pointsman.runner.flink_plan import shown, told
+from pointsman.runner.flink_rest import jobs_called, stop
 from pointsman.runner.flink_ship import ship
 from pointsman.runner.flink_start import LOCAL, SESSION, Start
 from pointsman.runner.framed import away
@@ -58,36 +60,29 @@ def run(
     Raises:
         PointsmanError: It cannot begin or cannot go on; what was committed stays right.
     """
-    clock = clock or SystemClock()
     start = Start.look(document, settings, master, parallelism)
-    plan, home = start.plan, start.home
     if dry_run:
-        found = shown(plan)
+        found = shown(start.plan)
         print(json.dumps(found, indent=2, ensure_ascii=False) if settings.as_json else told(found))
         return None
+    clock = clock or SystemClock()
     with ExitStack() as stack:
         view = stack.enter_context(live(f"{document.pipeline} {document.policy}")) if watch else None
         say: Say = view.say if view else to_stream(clock, as_json=settings.as_json)
-        stack.enter_context(home.held())
-        gone = away(document, plan["worker"]["open"]["role"])
-        prepare(document, start.cluster, "route" if gone else "all", gone)
-        if settings.begin is not None:
-            rewind(document, start.cluster, Begin.parse(settings.begin), say)
-        home.remember(start.known)
-        say("started", **_facts(document, start, parallelism))
-        if start.restore:
-            say("engine_resumes", path=start.restore)
-        job = Job(stack.enter_context(_client(document, settings, start, stack, say)), say, home)
+        stack.enter_context(start.home.held())
+        _stop_leftovers(start.plan, say)
+        start = Start.look(document, settings, master, parallelism)  # what they have left is newer
+        _prepare(document, settings, start, say)
+        job = Job(stack.enter_context(_client(document, settings, start, stack, say)), say, start.home)
         if settings.until_idle is not None:
-            watcher = Idle(document, start.cluster, plan["source"]["topics"])
+            watcher = Idle(document, start.cluster, start.plan["source"]["topics"])
             stack.callback(watcher.close)
             job.until_idle(watcher.look, settings.until_idle)
         stack.enter_context(signals(job.stop, job.kill))
         if settings.metrics_port is not None:
             server = MetricsServer(settings.metrics_port, job.snapshot, job.healthy, job.ready)
             say("metrics_served", address=stack.enter_context(server).address)
-        screen = view or Lines(say)
-        monitor = Monitor(job.snapshot, screen, VIEW_SECONDS if view else LINE_SECONDS, clock)
+        monitor = Monitor(job.snapshot, view or Lines(say), VIEW_SECONDS if view else LINE_SECONDS, clock)
         try:
             with monitor:
                 job.run()
@@ -100,6 +95,35 @@ def run(
     return summary
 
 
+def _stop_leftovers(plan: Mapping[str, Any], say: Say) -> None:
+    """Stops a job of ours that goes on in a cluster elsewhere, as whoever watched it was killed."""
+    if not plan["cluster"]:
+        return
+    for number in jobs_called(plan["cluster"], plan["job"]):
+        say("engine_job", job=number, status="LEFT OVER")
+        stop(plan["cluster"], number, plan["savepoints"])
+
+
+def _prepare(document: Document, settings: Settings, start: Start, say: Say) -> None:
+    """Makes topics, and sets what begins anew."""
+    gone = away(document, start.plan["worker"]["open"]["role"])
+    prepare(document, start.cluster, "route" if gone else "all", gone)
+    if settings.begin is not None:
+        rewind(document, start.cluster, Begin.parse(settings.begin), say)
+    start.home.remember(start.known)
+    say(
+        "started",
+        pipeline=document.pipeline,
+        policy=document.policy,
+        role=start.plan["worker"]["open"]["role"],
+        topics=start.plan["source"]["topics"],
+        group=group_of(document),
+        workers=start.plan["parallelism"],
+    )
+    if start.restore:
+        say("engine_resumes", path=start.restore)
+
+
 def _client(document: Document, settings: Settings, start: Start, stack: ExitStack, say: Say) -> Client:
     """The program that submits the job, and the cluster before it where that is ours too."""
     plan, home = start.plan, start.home
@@ -110,7 +134,6 @@ def _client(document: Document, settings: Settings, start: Start, stack: ExitSta
         heap = _CLIENT_HEAP
         plan["jars"] = list(map(str, own))
     if plan["master"] not in (LOCAL, SESSION):
-        overview(plan["cluster"], "/overview")
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="pointsman-")))
         ship(plan, document, settings, folder)
     if plan["master"] == SESSION:
@@ -119,14 +142,3 @@ def _client(document: Document, settings: Settings, start: Start, stack: ExitSta
         say("engine_started", address=f"http://{cluster.address}", folder=home.folder / "cluster")
         plan["cluster"] = cluster.address
     return Client(plan, [*own, *engine], java_options(heap, log_settings(home.logs, "flink")))
-
-
-def _facts(document: Document, start: Start, parallelism: int) -> dict[str, object]:
-    return {
-        "pipeline": document.pipeline,
-        "policy": document.policy,
-        "role": start.plan["worker"]["open"]["role"],
-        "topics": start.plan["source"]["topics"],
-        "group": group_of(document),
-        "workers": parallelism,
-    }

@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from pointsman.base.errors import EnvironmentFault
 from pointsman.bus.local.process import Process
 from pointsman.runner.flink_client import java, java_options, log_settings
+from pointsman.runner.flink_rest import ask
 
-__all__ = ["SessionCluster", "overview"]
+__all__ = ["SessionCluster"]
 
 _MANAGER: Final = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _RUNNER: Final = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _START_SECONDS: Final = 90.0
-_ASK_SECONDS: Final = 5.0
 _HOST: Final = "127.0.0.1"
 
 _SETTINGS: Final = {
@@ -111,7 +110,7 @@ class SessionCluster:
             if any(process.ended() for process in self._processes):
                 raise EnvironmentFault(f"a process of Flink's cluster has ended: see {self._folder}")
             try:
-                if overview(self.address, "/overview")["slots-available"] >= self._slots:
+                if ask(self.address, "/overview")["slots-available"] >= self._slots:
                     return
             except EnvironmentFault:
                 pass  # it is not up yet
@@ -125,23 +124,6 @@ class SessionCluster:
         for process in reversed(self._processes):
             process.end()
         self._processes.clear()
-
-
-def overview(address: str, path: str) -> dict[str, Any]:
-    """What a cluster's REST interface answers.
-
-    Raises:
-        EnvironmentFault: Nobody answers there, or somebody else does.
-    """
-    try:
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=_ASK_SECONDS) as reply:
-            found: dict[str, Any] = json.load(reply)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise EnvironmentFault(
-            f"no Flink cluster answers at {address}: {reason}; --master takes its REST interface's address"
-        ) from error
-    return found
 
 
 def _free_ports(count: int) -> list[int]:
