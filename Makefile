@@ -47,8 +47,8 @@ conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 bench: $(STAMP) ## benchmarks against hand-written loops, as ratios
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-example: $(STAMP) ## run an example end to end (NAME=payments, flights, telecom or serving)
-	@$(BIN)/python -m examples.$(or $(NAME),payments).run
+example: $(STAMP) ## run an example end to end (NAME=payments, flights, telecom or serving; ON=flink, kafka-streams)
+	@$(BIN)/python -m examples.$(or $(NAME),payments).run $(if $(ON),--on $(ON))
 
 generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables of tests anew
 	@$(BIN)/python -m pointsman.spec.generate

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from pointsman.bus.local import LocalBroker
 from pointsman.bus.topics import Topics
 
-__all__ = ["Run", "Stage", "stage"]
+__all__ = ["HOSTS", "Run", "Stage", "arguments", "stage"]
+
+HOSTS: dict[str, list[str]] = {
+    "native": [],
+    "kafka-streams": ["--on", "kafka-streams"],
+    "flink": ["--on", "flink", "--state-dir"],
+}
+"""What `pointsman run` is told, by who hosts the pipeline; Flink's checkpoints need a folder besides."""
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """What every example is told on its command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--on", choices=list(HOSTS), default="native", help="who hosts the pipeline")
+    return parser
 
 
 class Run:
@@ -67,7 +83,7 @@ class Run:
     def end(self) -> None:
         """Lets it finish what it took."""
         self._process.send_signal(signal.SIGTERM)
-        if code := self._process.wait(60):
+        if code := self._process.wait(120):
             raise SystemExit(f"the run ended with exit code {code}")
 
 
@@ -77,11 +93,13 @@ class Stage:
     Attributes:
         bootstrap: The broker's address.
         folder: Where the commands run.
+        hosting: What each `run` is told of its host.
     """
 
-    def __init__(self, bootstrap: str, folder: Path) -> None:
+    def __init__(self, bootstrap: str, folder: Path, hosting: Sequence[str] = ()) -> None:
         self.bootstrap = bootstrap
         self.folder = folder
+        self.hosting = hosting
 
     def pointsman(self, *arguments: str) -> None:
         """Runs one command of the product, shown as a person would type it; a failure ends the example."""
@@ -103,6 +121,8 @@ class Stage:
                 process.kill()
 
     def _begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        if arguments[0] == "run":
+            arguments = (*arguments, *self.hosting)
         print(f"$ pointsman {' '.join(arguments)}", flush=True)
         command = [sys.executable, "-m", "pointsman.cli.main", *arguments]
         return subprocess.Popen(
@@ -143,11 +163,19 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
-    """A stage with a local broker of its own, gone with all its data at the end."""
+def stage(folder: Path, on: str = "native") -> Iterator[Stage]:
+    """A stage with a local broker of its own, gone with all its data at the end.
+
+    Args:
+        on: Who hosts what is run.
+    """
     broker = LocalBroker()
     broker.start(progress=lambda line: print(line, flush=True))
     try:
-        yield Stage(broker.bootstrap, folder)
+        with tempfile.TemporaryDirectory(prefix="pointsman-example-") as state:
+            hosting = HOSTS[on]
+            yield Stage(
+                broker.bootstrap, folder, [*hosting, state] if hosting[-1:] == ["--state-dir"] else hosting
+            )
     finally:
         broker.stop()

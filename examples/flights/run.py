@@ -2,6 +2,7 @@
 
 python -m examples.flights.run                   all of them, in a minute or two
 python -m examples.flights.run --events 20000    the first ones only
+python -m examples.flights.run --on flink        inside Flink (or kafka-streams), and as the native run
 
 A quarter of the way the worker is killed and another one goes on; half-way two rows of the table of carriers
 change. A reader of committed records finds each flight once, and the windows as if nothing had happened.
@@ -9,7 +10,6 @@ change. A reader of committed records finds each flight once, and the windows as
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections import Counter
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from examples.flights.data import airlines, airport, events, frame
-from examples.stage import Run, Stage, stage
+from examples.stage import Run, Stage, arguments, stage
 
 __all__ = ["CHANGE", "fleets", "main", "problems", "ranking", "routes", "scores"]
 
@@ -159,25 +159,41 @@ def ranking(rows: pd.DataFrame, late: dict[str, float]) -> float:
 
 def main() -> int:
     """Plays the example; 0 where each flight was decided once, by a model, as pandas says."""
-    arguments = argparse.ArgumentParser(description="Plays the flights example on a local broker.")
-    arguments.add_argument("--events", type=int, metavar="N", help="only the first N flights")
-    wanted = arguments.parse_args()
+    parser = arguments("Plays the flights example on a local broker.")
+    parser.add_argument("--events", type=int, metavar="N", help="only the first N flights")
+    wanted = parser.parse_args()
     began = time.monotonic()
     rows = frame().head(wanted.events)
-    with stage(FOLDER) as local:
-        replay(local, rows, len(rows) // 2)
-        decoder = msgspec.json.Decoder(Record)
-        decided = [decoder.decode(message.value()) for message in local.read("flights.decisions")]
-        letters = sum(1 for _ in local.read("flights.dead-letters"))
+    decided, letters = played(rows, wanted.on)
     print(f"{len(rows):,} in, {len(decided):,} decisions, {letters:,} dead letters")
     fleet = fleets(rows, airlines(), len(rows) // 2)
     found = problems(rows, fleet, decided)
     found += [f"{letters:,} dead letters"] if letters else []
+    equal = "pandas"
+    if wanted.on != "native":
+        equal += " and to the native run"
+        found += differences(decided, played(rows, "native")[0])
     report(rows, fleet, decided)
     for problem in found:
         print(f"wrong: {problem}")
-    print(f"{'NOT equal' if found else 'equal'} to pandas, {time.monotonic() - began:.0f} s")
+    print(f"{'NOT equal' if found else 'equal'} to {equal}, {time.monotonic() - began:.0f} s")
     return 1 if found else 0
+
+
+def played(rows: pd.DataFrame, on: str) -> tuple[list[Record], int]:
+    """The decisions of a replay, and how many dead letters it has."""
+    with stage(FOLDER, on) as local:
+        replay(local, rows, len(rows) // 2)
+        decoder = msgspec.json.Decoder(Record)
+        decided = [decoder.decode(message.value()) for message in local.read("flights.decisions")]
+        return decided, sum(1 for _ in local.read("flights.dead-letters"))
+
+
+def differences(decided: list[Record], native: list[Record]) -> list[str]:
+    """In what decisions differ from those of the native runner."""
+    by_id = {record.id: record for record in native}
+    wrong = sum(record != by_id.get(record.id) for record in decided)
+    return [f"{wrong:,} decisions are not those of the native run"] if wrong else []
 
 
 def problems(rows: pd.DataFrame, fleet: pd.Series, decided: list[Record]) -> list[str]:

@@ -2,17 +2,17 @@
 
 python -m examples.payments.run             exit code 1 where they differ
 python -m examples.payments.run --write     makes what came out the new golden records
+python -m examples.payments.run --on flink  inside Flink; or kafka-streams
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 from pathlib import Path
 from typing import Any
 
-from examples.stage import stage
+from examples.stage import arguments, stage
 
 __all__ = ["dead_letter", "decision", "main"]
 
@@ -60,9 +60,9 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def played() -> list[str]:
+def played(on: str) -> list[str]:
     """The lines that a run over Kafka gives, sorted: order holds per key only."""
-    with stage(FOLDER) as local:
+    with stage(FOLDER, on) as local:
         local.pointsman("send", "pipeline.yaml", "events.jsonl")
         local.pointsman("run", "pipeline.yaml", "--until-idle", "3")
         found = [decision(json.loads(message.value())) for message in local.read("payments.decisions")]
@@ -75,10 +75,10 @@ def played() -> list[str]:
 
 def main() -> int:
     """Plays the example; 0 where everything came out as the golden records say."""
-    arguments = argparse.ArgumentParser(description="Plays the payments example on a local broker.")
-    arguments.add_argument("--write", action="store_true", help="write what came out as golden records")
-    wanted = arguments.parse_args()
-    found = played()
+    parser = arguments("Plays the payments example on a local broker.")
+    parser.add_argument("--write", action="store_true", help="write what came out as golden records")
+    wanted = parser.parse_args()
+    found = played(wanted.on)
     if wanted.write:
         GOLDEN.write_text("\n".join(found) + "\n", encoding="utf-8")
     golden = GOLDEN.read_text(encoding="utf-8").splitlines()

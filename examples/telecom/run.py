@@ -1,6 +1,7 @@
 """Sends sessions while probes say how the cells do, and checks that each session went where it should.
 
 python -m examples.telecom.run               exit code 1 where one did not
+python -m examples.telecom.run --on flink    inside Flink; or kafka-streams
 
 First two cells of six are slow; then another one gets slow; then one has no probes any more. Each change is
 waited for, so plain Python can say of every session which state of its cell it was to see.
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from examples.stage import Run, Stage, stage
+from examples.stage import Run, Stage, arguments, stage
 from examples.telecom.probes import Probes
 
 __all__ = ["main", "model", "problems", "sessions"]
@@ -152,8 +153,9 @@ def table(records: Iterable[dict[str, Any]]) -> None:
 
 def main() -> int:
     """Plays the example; 0 where every session was decided once, by the model that plain Python says."""
+    on = arguments("Plays the telecom example on a local broker.").parse_args().on
     began = time.monotonic()
-    with stage(FOLDER) as local:
+    with stage(FOLDER, on) as local:
         wanted = play(local)
         records = [json.loads(message.value()) for message in local.read("telecom.decisions")]
         letters = sum(1 for _ in local.read("telecom.dead-letters"))
