@@ -90,7 +90,11 @@ def test_records_are_those_of_the_native_runner(pipeline: Pipeline) -> None:
 def test_kills_repeat_nothing(pipeline: Pipeline, kept: bool) -> None:
     """Killed at four instants, a run decides each event once, and what it remembers is right."""
     remembering(pipeline)
-    pipeline.document["kafka"] |= {"group.instance.id": pipeline.name, "session.timeout.ms": 60_000}
+    pipeline.document["kafka"] |= {
+        "group.instance.id": pipeline.name,
+        "session.timeout.ms": 60_000,
+        "transaction.timeout.ms": 5000,
+    }
     arguments = [*ON, *(["--state-dir", str(pipeline.folder / "state")] if kept else [])]
     sent = twice(1500)
     pipeline.send(sent)

@@ -53,7 +53,6 @@ _CLIENTS: Final = {
     "compression.type": "lz4",
     "acks": "all",
     "buffer.memory": str(128 << 20),
-    "transaction.timeout.ms": "10000",  # how long what a killed worker had not committed holds up the next
 }
 """What the clients are told that the document does not speak of, as the native runner's are."""
 
@@ -73,6 +72,10 @@ _ONWARD_SECONDS = 1.0
 """What was sent on by another key is seen again within so long."""
 
 _DRAIN_SECONDS = 60
+_LEAST_SECONDS = 10
+_LONGEST_MS = 900_000
+"""What brokers allow by default."""
+
 _RESETS = {
     "smallest": "earliest",
     "beginning": "earliest",
@@ -173,10 +176,12 @@ class _Worker:
             self._host.start()
         except self._java.error as error:
             raise EnvironmentFault(f"Kafka Streams does not begin: {error}") from error
+        gave_up = False
         while not self._link.stopping:
             time.sleep(_TURN_SECONDS)
             self._listen()
-            if str(self._host.state()) in ("ERROR", "NOT_RUNNING"):
+            gave_up = str(self._host.state()) in ("ERROR", "NOT_RUNNING")
+            if gave_up:
                 break
             now = time.monotonic()
             if now >= report_at:
@@ -184,16 +189,15 @@ class _Worker:
                 report = self._report()
                 if until_idle is not None and report.idle is not None and report.idle >= until_idle:
                     break
-        self._end()
+        self._end(gave_up)
 
-    def _end(self) -> None:
-        failed = str(self._host.state()) == "ERROR"
+    def _end(self, gave_up: bool) -> None:
         ended = self._host.close(_DRAIN_SECONDS)
         self._listen()
         self._metrics.clear("pointsman_lag_events")
         self._metrics.clear("pointsman_partitions")
         self._link.report(Report(self._snapshot(), joined=True))
-        if failed:
+        if gave_up:
             raise self._fault or EnvironmentFault("Kafka Streams ended by itself; its warnings say why")
         if not ended:
             raise EnvironmentFault(
@@ -348,6 +352,7 @@ def _config(
         "linger.ms": _LINGER_MS[document.profile],
         "batch.size": str(min(_BATCH_BYTES, *sizes)),
         "max.request.size": str(max(sizes) + (1 << 16)),
+        "transaction.timeout.ms": str(_transaction_ms(document, ground.partitions)),
         **own,
         "application.id": group_of(document),
         "client.id": f"{document.pipeline}-{settings.instance}-{number}",
@@ -369,6 +374,15 @@ def _config(
     if "group.instance.id" in own:
         found["group.instance.id"] += f"-{number}"
     return found
+
+
+def _transaction_ms(document: Document, partitions: int) -> int:
+    """How long a transaction may take: a frame of each partition is decided in it, by models that are slow.
+
+    So long, too, is what a killed worker had not committed in the way of others, unless it comes back.
+    """
+    slowest = max((model.common.timeout for model in document.models.values()), default=0.0)
+    return min(_LONGEST_MS, round(1000 * (_LEAST_SECONDS + 2 * partitions * slowest)))
 
 
 def _ground(document: Document, cluster: Topics, settings: Settings) -> Ground:
