@@ -31,7 +31,7 @@ class Stretch:
         wall: Seconds they took.
         memory: Resident MiB of the tree, the most that was seen in the whole run.
         first: Seconds from the start to the first record.
-        start: CPU seconds by then.
+        whole: Events per CPU second of the whole run, its start included.
     """
 
     events: int
@@ -39,7 +39,7 @@ class Stretch:
     wall: float
     memory: float
     first: float
-    start: float
+    whole: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def between(
         last.at - half.at,
         max(point.memory for point in points),
         first.at,
-        first.cpu,
+        points[-1].written / points[-1].cpu,
     )
 
 
