@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from pointsman.base.clock import Clock, SystemClock
+from pointsman.runner.flink_behind import Behind
 from pointsman.runner.flink_client import Client, java_options, log_settings
 from pointsman.runner.flink_cluster import SessionCluster
-from pointsman.runner.flink_idle import Idle
 from pointsman.runner.flink_jars import bridge_jar, connector_jar, engine_jars
 from pointsman.runner.flink_job import Job
 from pointsman.runner.flink_plan import shown, told
@@ -73,11 +73,10 @@ def run(
         _stop_leftovers(start.plan, say)
         start = Start.look(document, settings, master, parallelism)  # what they have left is newer
         _prepare(document, settings, start, say)
-        job = Job(stack.enter_context(_client(document, settings, start, stack, say)), say, start.home)
-        if settings.until_idle is not None:
-            watcher = Idle(document, start.cluster, start.plan["source"]["topics"])
-            stack.callback(watcher.close)
-            job.until_idle(watcher.look, settings.until_idle)
+        client = stack.enter_context(_client(document, settings, start, stack, say))
+        behind = Behind(document, start.cluster, start.plan["source"]["topics"])
+        stack.callback(behind.close)
+        job = Job(client, say, start.home, behind, settings.until_idle)
         stack.enter_context(signals(job.stop, job.kill))
         if settings.metrics_port is not None:
             server = MetricsServer(settings.metrics_port, job.snapshot, job.healthy, job.ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import threading
@@ -71,8 +72,14 @@ def log_settings(folder: Path, name: str) -> Path:
 
 def java_options(heap: str, log: Path) -> list[str]:
     """What every JVM of Flink's is started with."""
+    own = os.environ.get("JAVA_TOOL_OPTIONS", "")  # of the person who starts it; ours would win
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _PACKAGES.split()]
-    return [*opened, f"-Xmx{heap}", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={log}"]
+    return [
+        *opened,
+        *([] if "-Xmx" in own else [f"-Xmx{heap}"]),
+        "-XX:+UseSerialGC",
+        f"-Dlog4j2.configurationFile={log}",
+    ]
 
 
 class Client:

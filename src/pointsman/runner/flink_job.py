@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pointsman.base.errors import EnvironmentFault, PointsmanError
+from pointsman.runner.flink_behind import Behind
 from pointsman.runner.flink_client import Client
 from pointsman.runner.flink_home import Home
 from pointsman.runner.flink_worker import from_json
@@ -19,6 +20,7 @@ __all__ = ["Job"]
 
 _LOOK_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 0.5
+_LAG_SECONDS: Final = 5.0
 _SETTLE_SECONDS: Final = 2.5
 """What a checkpoint has made visible may be read only after it."""
 
@@ -26,7 +28,13 @@ _SETTLE_SECONDS: Final = 2.5
 class Job:
     """A job that was submitted."""
 
-    def __init__(self, client: Client, say: Say, home: Home) -> None:
+    def __init__(
+        self, client: Client, say: Say, home: Home, behind: Behind, until_idle: float | None
+    ) -> None:
+        """Args:
+        behind: Looked at now and then.
+        until_idle: Stop after so many seconds with nothing left to do; None goes on.
+        """
         self._client = client
         self._say = say
         self._home = home
@@ -35,15 +43,11 @@ class Job:
         self._now: dict[str, Snapshot] = {}
         self._all: dict[str, Snapshot] = {}
         self._stop = threading.Event()
-        self._look: Callable[[], bool] | None = None
-        self._patience = 0.0
+        self._behind = behind
+        self._patience = None if until_idle is None else max(until_idle, _SETTLE_SECONDS)
+        self._lags: Mapping[tuple[str, int], int] = {}
         self._look_at = 0.0
         self._idle_since: float | None = None
-
-    def until_idle(self, look: Callable[[], bool], seconds: float) -> None:
-        """Has it stopped once `look` has found nothing to do for so long."""
-        self._look = look
-        self._patience = max(seconds, _SETTLE_SECONDS)
 
     def stop(self) -> None:
         """Asks for the end; may be called from a signal handler."""
@@ -57,7 +61,9 @@ class Job:
         """What all workers counted, those that have ended included."""
         now = self._now
         past = [without_gauges(found) for name, found in self._all.items() if name not in now]
-        return merge([{"pointsman_workers": {(): float(len(now))}}, *now.values(), *past])
+        own: Snapshot = {"pointsman_workers": {(): float(len(now))}}
+        own["pointsman_lag_events"] = {(topic, str(n)): lag for (topic, n), lag in self._lags.items()}
+        return merge([own, *now.values(), *past])
 
     def healthy(self) -> bool:
         """Whether the program tells of the job."""
@@ -75,7 +81,7 @@ class Job:
         """
         asked = False
         while True:
-            if not asked and (self._stop.is_set() or self._idle()):
+            if not asked and (self._look() or self._stop.is_set()):
                 asked = True
                 self._say("draining", why="stop" if self._stop.is_set() else "idle")
                 self._client.stop()
@@ -91,13 +97,16 @@ class Job:
             if self._hear(event):
                 return
 
-    def _idle(self) -> bool:
-        """Whether it has been idle long enough."""
+    def _look(self) -> bool:
+        """Looks at what is left to do now and then; returns whether it has been nothing for long enough."""
         now = time.monotonic()
-        if self._look is None or self._status != "RUNNING" or now < self._look_at:
+        if self._status != "RUNNING" or now < self._look_at:
             return False
-        self._look_at = now + _IDLE_SECONDS
-        if not self._look():
+        self._look_at = now + (_LAG_SECONDS if self._patience is None else _IDLE_SECONDS)
+        self._lags = self._behind.lags()
+        if self._patience is None:
+            return False
+        if not self._behind.nothing():
             self._idle_since = None
             return False
         if self._idle_since is None:
