@@ -192,13 +192,15 @@ def _line(run: Stretch) -> str:
 def _table(title: str, found: dict[str, list[Stretch]]) -> None:
     """A line for each contender; ratios within each round, to the first of the engine."""
     width = max(map(len, found))
-    print(f"\n{title:{width}}  events/CPU-s    events/s  peak MiB  first after s  ratio per CPU-s (min–max)")
+    heads = "events/CPU-s  with start    events/s  peak MiB  first after s  ratio per CPU-s (min–max)"
+    print(f"\n{title:{width}}  {heads}")
     for name, runs in found.items():
         cpu = statistics.median(run.events / run.cpu for run in runs)
         wall = statistics.median(run.events / run.wall for run in runs)
+        whole = statistics.median(run.whole for run in runs)
         memory = statistics.median(run.memory for run in runs)
         first = statistics.median(run.first for run in runs)
-        told = f"{name:{width}}  {cpu:12,.0f}{wall:12,.0f}{memory:10,.0f}{first:15,.1f}"
+        told = f"{name:{width}}  {cpu:12,.0f}{whole:12,.0f}{wall:12,.0f}{memory:10,.0f}{first:15,.1f}"
         for engine, base in found.items():
             if base is not runs and engine.startswith(_compared_with(name)):
                 ratios = [_rate(run) / _rate(other) for run, other in zip(runs, base, strict=True)]
