@@ -54,6 +54,7 @@ generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables 
 	@$(BIN)/python -m pointsman.spec.generate
 	@PYTHONPATH=tests $(BIN)/python -m model.protocols
 	@PYTHONPATH=tests $(BIN)/python -m model.fault_page
+	@PYTHONPATH=tests $(BIN)/python -m parity.page
 
 jvm: $(STAMP) ## compile the Java half of the engines' hosts into the package, byte for byte the same
 	@$(BIN)/python jvm/build.py

@@ -24,7 +24,7 @@ IDLE = 1.0
 class KafkaStreams:
     """All cases in one process with one Java machine, as each is a pipeline of its own in it."""
 
-    name, whole, delivery = "streams", False, None
+    name, whole, delivery, engine = "streams", False, None, "kafka-streams"
 
     def run(self, plays: Sequence[Play]) -> dict[str, str]:
         """Decides all events that are there."""
@@ -50,9 +50,9 @@ class KafkaStreams:
 class Flink:
     """A job and a small cluster for each case."""
 
-    name, whole, delivery = "flink", False, None
+    name, whole, delivery, engine = "flink", False, None, "flink"
 
-    def __init__(self, at_once: int = 4) -> None:
+    def __init__(self, at_once: int = 3) -> None:
         self._at_once = at_once
 
     def run(self, plays: Sequence[Play]) -> dict[str, str]:

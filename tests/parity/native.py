@@ -28,7 +28,7 @@ AT_ONCE = 4
 class Fused:
     """One worker does it all."""
 
-    whole = True
+    whole, engine = True, "native"
 
     def __init__(self, delivery: str | None = None) -> None:
         self.name = "fused" if delivery is None else f"fused-{delivery.replace('_', '-')}"
@@ -36,14 +36,13 @@ class Fused:
 
     def run(self, plays: Sequence[Play]) -> dict[str, str]:
         """Decides all events that are there."""
-        served = [play for play in plays if play.case.served]
-        return beside(lambda play: _to_the_end(play, "all"), served, AT_ONCE)
+        return beside(lambda play: _to_the_end(play, "all"), plays, AT_ONCE)
 
 
 class Split:
     """A router, and a dispatcher for each model."""
 
-    name, whole, delivery = "split", False, None
+    name, whole, delivery, engine = "split", False, None, "native"
 
     def run(self, plays: Sequence[Play]) -> dict[str, str]:
         """Decides all events that are there."""

@@ -16,6 +16,7 @@ from kafka import Kafka
 from parity.case import Case, Sent
 from parity.record import Written, lines
 from pointsman.runner.framed import away
+from pointsman.runner.hosts import unfit
 from pointsman.runner.requests import request_topic
 from pointsman.spec import load
 from pointsman.spec.document import Document
@@ -38,11 +39,13 @@ class Host(Protocol):
         name: What its plays are called by.
         whole: Whether it calls every model itself.
         delivery: In place of the document's; None leaves that.
+        engine: What `--on` calls it.
     """
 
     name: str
     whole: bool
     delivery: str | None
+    engine: str
 
     def run(self, plays: Sequence[Play]) -> dict[str, str]:
         """Decides all events that are there; returns what went wrong, by case."""
@@ -76,7 +79,7 @@ class Stage:
         plays = {(host.name, case.name): self._play(case, host) for host in hosts for case in cases}
         for restarted in (True, False):
             for host in hosts:
-                chosen = [one for one in plays.values() if one.host is host]
+                chosen = [one for one in plays.values() if one.host is host and not one.refused]
                 if restarted:
                     chosen = [one for one in chosen if one.case.restart is not None]
                 for name, said in host.run(chosen).items() if chosen else ():
@@ -163,6 +166,15 @@ class Play:
         """The document."""
         with self.here():
             return load(self.case.document, (self.overlay,))
+
+    @cached_property
+    def refused(self) -> str:
+        """Why the host does not play the case; empty where it does."""
+        if self.host.whole and not self.case.served:
+            return "it needs servers that are not here"
+        return "; ".join(
+            f"{one.code} in line {one.line}: {one.message}" for one in unfit(self.document, self.host.engine)
+        )
 
     @property
     def by_model(self) -> bool:

@@ -16,6 +16,8 @@ NATIVE: Final = "native"
 KAFKA_STREAMS: Final = "kafka-streams"
 FLINK: Final = "flink"
 
+_NAMES: Final = {KAFKA_STREAMS: "Kafka Streams", FLINK: "Flink"}
+
 _APPLICATION = re.compile(r"[a-zA-Z0-9._-]{1,150}")
 """Names of Kafka Streams' applications: topics are named after them."""
 
@@ -41,7 +43,7 @@ def unfit(document: Document, host: str) -> list[Finding]:
         found.append(document.where(("kafka", "group.id")).finding("E446", message, hint))
     lag = document.limits.max_lag
     if lag is not None and lag.then is not None:
-        message = f"{host} does not know how much waits, so '{lag.then}' would never answer for others"
+        message = f"{_NAMES[host]} does not know how much waits: '{lag.then}' would never answer for others"
         hint = "remove it, or run with --on native"
         found.append(document.where(("limits", "max_lag")).finding("E446", message, hint))
     return found
