@@ -35,8 +35,8 @@ ended and begun anew half-way.
 
 Left out are what no two runs share (`decided_at`, `latency_ms`, the deadline of a request, where a record
 without a key lies), and what each host keeps of state in its own way. Plans with a remote model are run by
-dispatch workers where the pipeline is split or inside an engine, unless `--role all` says otherwise; decisions
-of one key are then in order per model.
+dispatch workers where the pipeline is split or inside an engine, unless `--role all` says otherwise;
+decisions of one key are then in order per model.
 
 A document that a host cannot run is refused, with line and reason, by `pointsman check --on flink`, and by
 `pointsman run --on flink` before it begins.
@@ -61,7 +61,7 @@ def _cell(case: Case, host: str, engine: str, notes: list[str]) -> str:
     found = unfit(load(case.document), engine)
     note = "; ".join(f"{one.code} in line {one.line}: {one.message}; {one.hint}" for one in found)
     if not case.served and host in ("native", "exactly once"):
-        note = "its models are on servers that this suite does not start; elsewhere the requests to them are compared"
+        note = "its models are on servers that this suite does not start; elsewhere requests are compared"
     if not note:
         return "same"
     if note not in notes:
