@@ -324,3 +324,19 @@ def test_what_others_wrote_into_a_changelog_is_left_out(pipeline: Pipeline) -> N
     run = pipeline.run("--until-idle", "0.3")
     assert run.saw("state_foreign")[0]["records"] == 2
     check(pipeline, [*sent, *sent])
+
+
+def test_a_partition_that_waits_does_not_hold_up_the_others(pipeline: Pipeline) -> None:
+    """One partition's model never answers; the other partitions' events are decided, all of them."""
+    pipeline.document |= {"delivery": "exactly_once", "limits": {"in_flight": 200}}
+    pipeline.models("hung", timeout="600s")
+    late = [(e["k"], json.dumps(e), 0) for e in events(2000, kind="hung")]
+    prompt = [(e["k"], json.dumps(e), 1 + e["n"] % 3) for e in events(2000, start=2000)]
+    pipeline.kafka.produce(pipeline.source, late)
+    run = pipeline.start()
+    run.wait_for("partitions_assigned")
+    pipeline.kafka.produce(pipeline.source, prompt)
+    run.wait_a_moment(1.0)  # as long as consuming is paused after
+    pipeline.kafka.produce(pipeline.source, prompt)
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", 4000, run)
+    run.kill()

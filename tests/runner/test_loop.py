@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,7 @@ class Intake:
     meanwhile = ""
 
     paused = exhausted = False
+    stash: Sequence[Any] = ()
 
     consumer = SimpleNamespace(commit=lambda **_: [])
 

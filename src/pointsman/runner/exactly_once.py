@@ -17,6 +17,7 @@ from pointsman.runner.assignment import Place, names
 from pointsman.runner.flow import Engine, Flow
 from pointsman.runner.headers import HeadersFor
 from pointsman.runner.loop import Worker
+from pointsman.runner.shares import Shares
 from pointsman.runner.slices import Slices
 from pointsman.runner.transactional import TransactionalWriter
 from pointsman.runner.transactions import Transactions
@@ -38,6 +39,7 @@ class ExactlyOnce(Worker):
     """
 
     transactions: Transactions
+    _flow: Slices
     _writer: TransactionalWriter
 
     def _make_flow(self, engine: Engine, headers: HeadersFor | None) -> Flow:
@@ -53,7 +55,7 @@ class ExactlyOnce(Worker):
         self._begun: dict[Place, int] = {}
         pace = self._pace
         sources = [t for t in self._topics if self._stages is None or self._stages.begins(t)]
-        return Slices(
+        flow = Slices(
             engine,
             self.transactions,
             patience=pace.patience,
@@ -62,6 +64,8 @@ class ExactlyOnce(Worker):
             headers=headers,
             together=sources if self._state is not None and len(sources) > 1 else (),
         )
+        self._shares = Shares(pace.in_flight, pace.bytes, flow.lane)
+        return flow
 
     def _begin(self, messages: list[Any]) -> None:
         """Remembers where partitions begin of which the client has handed messages out."""
@@ -93,6 +97,7 @@ class ExactlyOnce(Worker):
 
     def _full(self, now: float) -> bool:
         if not self.transactions.failed:
+            self._look()
             return super()._full(now)
         if not self._intake.paused:
             self._intake.pause()
@@ -100,11 +105,30 @@ class ExactlyOnce(Worker):
         self.transactions.wait(_POLL_SECONDS)
         return True
 
+    def _look(self) -> None:
+        """Finds the partitions that have their share of what may be under way."""
+        flow, shares, owned = self._flow, self._shares, self._partitions.owned
+        had = bool(shares.full)
+        shares.look(owned.values(), flow.events, flow.bytes)
+        if had:
+            self._intake.let_go(lambda place: flow.lane(owned[place]) in shares.full)
+
+    def _has_room(self) -> bool:
+        if not self._shares.full:
+            return super()._has_room()
+        return self._shares.room and self._flow.events < self._pace.in_flight
+
+    def _is_half_free(self) -> bool:
+        return super()._is_half_free() or (bool(self._shares.full) and self._has_room())
+
     def _fetch(self, now: float) -> list[Any]:
         messages = super()._fetch(now)
         self._begin(messages)
         if not self.transactions.failed:
-            return self._new(messages)
+            taken, left = self._shares.admit(self._new(messages), self._partitions.owned)
+            if left:
+                self._intake.keep_back(left)
+            return taken
         if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
             self._link.quota.give_back(len(messages))
         return []

@@ -47,6 +47,7 @@ class Intake:
         self._link = link
         self.stash: list[Any] = []
         self._withheld: set[tuple[str, int]] = set()
+        self._full: set[tuple[str, int]] = set()
         self._eager = config.get("partition.assignment.strategy") != "cooperative-sticky"
         self.consumer = Consumer({**config, "on_commit": partitions.committed})
         self.exhausted = False
@@ -71,8 +72,7 @@ class Intake:
             if not taken:
                 self._exhaust()
             room = taken or room
-        messages = self.stash[:room]
-        del self.stash[:room]
+        messages = self._from_stash(room)
         self._partitions.begin()
         if not messages:
             first = self.consumer.poll(wait)
@@ -82,10 +82,40 @@ class Intake:
             messages += self.consumer.consume(room - len(messages), 0)
         messages = self._partitions.ours(self._events(messages))
         if quota is not None:
-            counted = sum(m.topic() not in self._free for m in messages) if self._free else len(messages)
+            counted = self._counted(messages)
             if counted < taken:
                 quota.give_back(taken - counted)
         return messages
+
+    def _from_stash(self, room: int) -> list[Any]:
+        messages: list[Any] = []
+        rest: list[Any] = []
+        for message in self.stash:
+            waits = len(messages) == room or (message.topic(), message.partition()) in self._full
+            (rest if waits else messages).append(message)
+        self.stash = rest
+        return messages
+
+    def keep_back(self, messages: list[Any]) -> None:
+        """These were handed out and not taken; their partitions hand out no more until `let_go`."""
+        self.stash = sorted(messages + self.stash, key=lambda message: message.offset())
+        places = {(m.topic(), m.partition()) for m in messages} - self._full
+        self._full |= places
+        if places:
+            self.consumer.pause([TopicPartition(*place) for place in places])
+        if self._link.quota is not None:
+            self._link.quota.give_back(self._counted(messages))
+
+    def let_go(self, full: Callable[[tuple[str, int]], bool]) -> None:
+        """Partitions that were kept back hand out again, but for those that still are `full`."""
+        free = [TopicPartition(*place) for place in self._full if not full(place)]
+        self._full.difference_update((p.topic, p.partition) for p in free)
+        if free and not self.paused:
+            self.consumer.resume([p for p in free if not self._is_withheld(p)])
+
+    def _counted(self, messages: list[Any]) -> int:
+        """How many of them the run's number of events is about."""
+        return sum(m.topic() not in self._free for m in messages) if self._free else len(messages)
 
     def _exhaust(self) -> None:
         """The source has given its number of events; what goes on by another key goes on."""
@@ -127,6 +157,7 @@ class Intake:
     def forget(self) -> None:
         """Drops what was fetched and not handed out: it will be fetched again."""
         self.stash.clear()
+        self._full.clear()
 
     def take_on(self, partitions: list[TopicPartition]) -> None:
         """Partitions were assigned.
@@ -147,6 +178,7 @@ class Intake:
     def given_up(self, left: int) -> None:
         """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
         self.stash = self._partitions.ours(self.stash)
+        self._full &= self._partitions.owned.keys()
         if left and self._link.quota is not None:
             self._link.quota.give_back(left)
 
@@ -157,7 +189,8 @@ class Intake:
     def _is_withheld(self, place: TopicPartition) -> bool:
         if self.exhausted and place.topic not in self._free:
             return True
-        return (place.topic, place.partition) in self._withheld
+        found = (place.topic, place.partition)
+        return found in self._withheld or found in self._full
 
     def _events(self, messages: list[Any]) -> list[Any]:
         """Those messages that are events; acts on what the client reports in their place."""

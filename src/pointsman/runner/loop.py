@@ -213,16 +213,15 @@ class Worker:
 
     def _full(self, now: float) -> bool:
         """Whether the limits leave no room; where that lasts, consuming pauses until half of them is free."""
-        flow, pace = self._flow, self._pace
+        flow = self._flow
         if self._intake.paused:
             self._intake.serve()
-            if flow.events > pace.in_flight // 2 or flow.bytes > pace.bytes // 2:
+            if not self._is_half_free():
                 return True
             self._intake.resume()
             self._full_since = None
             self._link.say("resumed", in_flight=flow.events, bytes=flow.bytes)
-        # A little room would make little batches, and those are dear.
-        if flow.events + self._least <= pace.in_flight and flow.bytes < pace.bytes:
+        if self._has_room():
             self._full_since = None
             return False
         if self._full_since is None:
@@ -232,6 +231,16 @@ class Worker:
             self._link.say("paused", in_flight=flow.events, bytes=flow.bytes)
             self._intake.pause()
         return True
+
+    def _has_room(self) -> bool:
+        """Whether more may be taken: a little room would make little batches, and those are dear."""
+        flow, pace = self._flow, self._pace
+        return flow.events + self._least <= pace.in_flight and flow.bytes < pace.bytes
+
+    def _is_half_free(self) -> bool:
+        """Whether consuming may go on after it was paused."""
+        flow, pace = self._flow, self._pace
+        return flow.events <= pace.in_flight // 2 and flow.bytes <= pace.bytes // 2
 
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
@@ -420,7 +429,12 @@ class Worker:
 
     def _idle(self) -> float | None:
         """Seconds since the last event where nothing is left to do; None while something is."""
-        if self._flow.events or self._held() or not self._partitions.at_end(self._spent()):
+        if (
+            self._flow.events
+            or self._intake.stash
+            or self._held()
+            or not self._partitions.at_end(self._spent())
+        ):
             return None
         if self._stages is not None and self._sending():
             self._busy_at = self._clock.monotonic()  # what is sent on comes back, here or to another worker
