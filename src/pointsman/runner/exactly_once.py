@@ -8,6 +8,7 @@ aborted     the worker goes back: uncommitted changes of state are dropped, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -129,8 +130,8 @@ class ExactlyOnce(Worker):
             if left:
                 self._intake.keep_back(left)
             return taken
-        if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
-            self._link.quota.give_back(len(messages))
+        # A rebalance failed meanwhile; they will be fetched again.
+        self._intake.give_back(Counter(m.topic() for m in messages))
         return []
 
     def _new(self, messages: list[Any]) -> list[Any]:
@@ -141,12 +142,10 @@ class ExactlyOnce(Worker):
         taken = {place: p.position for place, p in self._partitions.owned.items() if p.position is not None}
         new = [m for m in messages if m.offset() >= taken.get((m.topic(), m.partition()), 0)]
         if len(new) < len(messages):
-            again = len(messages) - len(new)
-            if self._link.quota is not None:
-                self._link.quota.give_back(again)
-            self._link.say(
-                "broker_trouble", problem=f"{again} events were handed out again; they are left out"
-            )
+            again = Counter(m.topic() for m in messages) - Counter(m.topic() for m in new)
+            self._intake.give_back(again)
+            problem = f"{again.total()} events were handed out again; they are left out"
+            self._link.say("broker_trouble", problem=problem)
         return new
 
     def _sending(self) -> bool:
@@ -175,17 +174,15 @@ class ExactlyOnce(Worker):
             return
         again = self.transactions.resolve(committed=happened)
         for partition in list(owned.values()):
-            again += partition.waiting
+            again[partition.topic] += partition.waiting
             self._flow.drop(partition)
         self._partitions.renew(found)
         if self._state is not None:
             self._state.discard()
-        self._metrics.count("pointsman_discarded_total", again)
-        self._link.say("went_back", partitions=names(places), discarded=again)
+        self._metrics.count("pointsman_discarded_total", again.total())
+        self._link.say("went_back", partitions=names(places), discarded=again.total())
         self._intake.forget()
-        if again and self._link.quota is not None:
-            self._link.quota.give_back(again)
-            self._intake.exhausted = False
+        self._intake.give_back(again)
         self._intake.resume()
 
     def _seek(self, committed: dict[Place, int]) -> None:

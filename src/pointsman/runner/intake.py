@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,8 @@ class Intake:
         quota, taken = self._link.quota, 0
         if quota is not None:
             taken = quota.take(room)
+            if taken:
+                self._replenished()  # another worker gave some back
             if not taken and not self._free:
                 self.exhausted = True
                 return []
@@ -82,7 +85,7 @@ class Intake:
             messages += self.consumer.consume(room - len(messages), 0)
         messages = self._partitions.ours(self._events(messages))
         if quota is not None:
-            counted = self._counted(messages)
+            counted = sum(m.topic() not in self._free for m in messages) if self._free else len(messages)
             if counted < taken:
                 quota.give_back(taken - counted)
         return messages
@@ -103,8 +106,7 @@ class Intake:
         self._full |= places
         if places:
             self.consumer.pause([TopicPartition(*place) for place in places])
-        if self._link.quota is not None:
-            self._link.quota.give_back(self._counted(messages))
+        self.give_back(Counter(m.topic() for m in messages))
 
     def let_go(self, full: Callable[[tuple[str, int]], bool]) -> None:
         """Partitions that were kept back hand out again, but for those that still are `full`."""
@@ -113,9 +115,19 @@ class Intake:
         if free and not self.paused:
             self.consumer.resume([p for p in free if not self._is_withheld(p)])
 
-    def _counted(self, messages: list[Any]) -> int:
-        """How many of them the run's number of events is about."""
-        return sum(m.topic() not in self._free for m in messages) if self._free else len(messages)
+    def give_back(self, events: Mapping[str, int]) -> None:
+        """So many events of each topic were handed out, and will be again: the run's number is not spent."""
+        counted = sum(n for topic, n in events.items() if topic not in self._free)
+        if counted and self._link.quota is not None:
+            self._link.quota.give_back(counted)
+            self._replenished()
+
+    def _replenished(self) -> None:
+        """The source may give more events after all."""
+        if self.exhausted:
+            self.exhausted = False
+            if not self.paused:
+                self.resume()
 
     def _exhaust(self) -> None:
         """The source has given its number of events; what goes on by another key goes on."""
@@ -175,12 +187,11 @@ class Intake:
         if goes_on:
             self.consumer.resume(goes_on)
 
-    def given_up(self, left: int) -> None:
-        """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
+    def given_up(self, left: Mapping[str, int]) -> None:
+        """Partitions are gone; so many events of each topic were taken and will be by their next owner."""
         self.stash = self._partitions.ours(self.stash)
         self._full &= self._partitions.owned.keys()
-        if left and self._link.quota is not None:
-            self._link.quota.give_back(left)
+        self.give_back(left)
 
     def close(self) -> None:
         """Leaves the group."""

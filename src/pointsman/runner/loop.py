@@ -383,7 +383,7 @@ class Worker:
             self._intake.release(partitions, resume=False)
             self._state.give_up(partitions)
         self._busy_at = self._clock.monotonic()
-        return left
+        return left.total()
 
     def _tell_owned(self) -> None:
         self._owns({number for _, number in self._partitions.owned})
