@@ -132,3 +132,42 @@ def test_another_definition_has_another_store(found):
         name("key: user_id, every: 1h, aggregate: {n: count, s: {sum: a}}"),
     }
     assert len(others | {one}) == 8
+
+
+PARTITION = """
+version: 1
+pipeline: p
+source: {topics: [in], key: user_id}
+tables: {own: {topic: rows, scope: SCOPE}}
+enrich:
+ENRICH
+models: {m: {python: "m:f"}}
+routes: [{name: all, use: m, when: WHEN}]
+unmatched: skip
+"""
+BY_DEVICE = "by_device: {window: {key: device, over: 1h, sum: SUM, repartition: true}}"
+LOOKS = "tier: {lookup: own, key: user_id, take: tier, default: none}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "when", "line"),
+    [
+        ([BY_DEVICE, LOOKS], "a > 1", 8),
+        ([BY_DEVICE, "tier: own[user_id].tier"], "a > 1", 8),
+        ([BY_DEVICE.replace("SUM", "'double(own[user_id].n)'")], "a > 1", 7),
+        ([BY_DEVICE], "own[user_id].tier == 'a'", 5),
+        ([LOOKS, BY_DEVICE], "a > 1", None),
+        (["d: own[user_id].d", BY_DEVICE.replace("key: device", "key: 'own[user_id].d'")], "a > 1", None),
+        ([LOOKS], "own[user_id].tier == 'a'", None),
+    ],
+)
+def test_a_table_of_partitions_is_read_before_events_go_on(tmp_path, fields, when, line):
+    """Behind a window by another key its rows are another worker's; those of a global one are everywhere."""
+    path = tmp_path / "pipeline.yaml"
+    (tmp_path / "m.py").write_text("def f(rows): return rows")
+    text = PARTITION.replace("ENRICH", "\n".join(f"  {one}" for one in fields)).replace("SUM", "a")
+    path.write_text(text.replace("SCOPE", "partition").replace("WHEN", f'"{when}"'))
+    found = [(one.code, one.line) for one in examine(path)[1]]
+    assert found == ([] if line is None else [("E247", line)])
+    path.write_text(path.read_text().replace("scope: partition", "scope: global"))
+    assert examine(path)[1] == []

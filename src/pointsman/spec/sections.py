@@ -86,6 +86,8 @@ class Sections:
             rules.redaction(reader, self.members, source)
             rules.model_topics(reader, models, self.place_of_model, source, write)
             keyed.window_keys(reader, self.members, source, enrich)
+            last = (models, routes, write)
+            keyed.partition_tables(reader, self.members, source, tables, enrich, last)
         if source is None or any(finding.severity == "error" for finding in [*self.before, *reader.findings]):
             return None
         document = Document(
