@@ -143,9 +143,10 @@ class Worker:
 
     def _keep(self) -> None:
         """Writes what changed of state since the last time, before a commit; it holds from then on."""
-        if self._state is not None and (changes := self._state.drain()):
-            self._writer.keep(changes)
-            self._state.apply(changes)
+        if self._state is not None:
+            for changes in self._state.drain():
+                self._writer.keep([changes])
+                self._state.apply([changes])
 
     def _send_on(self, batch: Batch, moved: Moved) -> Sequence[int]:
         """Writes events that go on by another key; returns the places of those too large for the topic."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from pointsman.runner.changes import Changes
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.restore import Restore, limits
-from pointsman.state.base import Backing, Store, StoreSpec
-from pointsman.state.memory import Memory
+from pointsman.state.base import Backing, Change, Store, StoreSpec
+from pointsman.state.memory import Memory, Settled
 
 __all__ = ["StateKeeper", "backing_in", "widened"]
 
@@ -43,10 +43,14 @@ _TIME = re.compile(rb'","time":(-?\d+)')
 """In a decision record; within a text the quotes would be escaped."""
 
 
-def backing_in(folder: Path | None, pipeline: str) -> Opening:
-    """Backings in memory, or on disk under `folder`."""
+def backing_in(folder: Path | None, pipeline: str, *, settled: bool) -> Opening:
+    """Backings in memory, or on disk under `folder`.
+
+    Args:
+        settled: Whether nothing is ever taken back.
+    """
     if folder is None:
-        return lambda _store, _number: Memory()
+        return lambda _store, _number: Settled() if settled else Memory()
     from pointsman.state.disk import Disk
 
     return lambda store, number: Disk(folder / pipeline / store / str(number))
@@ -89,6 +93,7 @@ class StateKeeper:
         opening: Where state is kept.
         """
         self._specs = specs
+        self._names = {spec.field: spec.name for spec in specs}
         self._changelogs = changelogs
         self._partitions = partitions
         self._kafka = kafka
@@ -228,15 +233,13 @@ class StateKeeper:
             if held is not None and store in held.backings:
                 held.backings[store].apply(found)
 
-    def drain(self) -> Changes:
-        """What changed in all stores since the last time."""
-        found: Changes = []
+    def drain(self) -> Iterator[tuple[int, str, Sequence[Change]]]:
+        """What changed in each store since the last time."""
         for number, held in self._held.items():
-            stores = held.stores
-            if stores is not None:
-                drained = [(number, spec.name, stores[spec.field].drain()) for spec in self._specs]
-                found += [one for one in drained if one[2]]
-        return found
+            for field, store in (held.stores or {}).items():
+                found = store.drain()
+                if found:
+                    yield number, self._names[field], found
 
     def discard(self) -> None:
         """What is not committed never was."""

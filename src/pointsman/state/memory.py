@@ -91,11 +91,15 @@ class Memory:
 
 
 class Settled(Memory):
-    """Takes what is staged as committed, for those who never abort: a file of events, `explain`, tests."""
+    """Takes what is staged as committed, for those who never abort: a file of events, `explain`, tests, and a
+    worker that commits at least once."""
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes for good."""
         self.load(changes)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Nothing: they were taken."""
 
 
 class Stores:

@@ -28,8 +28,8 @@ from pointsman.state.window import (
     number_of,
 )
 from pointsman.state.window_cells import total
-from pointsman.state.window_code import VERSION
 from pointsman.state.window_store import LIVE
+from pointsman.state.window_text import VERSION
 
 __all__ = ["ExactStore"]
 
