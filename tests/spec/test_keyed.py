@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from pointsman.engine.build import build
+from pointsman.enrich.window import Windowed
 from pointsman.spec.keyed import hops
 from pointsman.spec.load import examine
+from pointsman.state.memory import Memory
 
 DOCUMENT = """
 version: 1
@@ -171,3 +173,22 @@ def test_a_table_of_partitions_is_read_before_events_go_on(tmp_path, fields, whe
     assert found == ([] if line is None else [("E247", line)])
     path.write_text(path.read_text().replace("scope: partition", "scope: global"))
     assert examine(path)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("bucket", "kinds", "most"), [("exact", ["sum"], 97), ("1m", ["sum"], 110), ("1m", ["std", "last"], 22)]
+)
+def test_a_window_fits_into_its_records(found, bucket, kinds, most):
+    """As many aggregates as `check` takes are kept in records of 1 KiB, the largest numbers too."""
+
+    def window(count: int) -> str:
+        each = ", ".join(f"{kind}{n}: {{{kind}: a{n}}}" for n in range(count) for kind in kinds)
+        return f"key: user_id, over: 1h, bucket: {bucket}, aggregate: {{{each}}}"
+
+    document, findings = found(window(most))
+    assert findings == []
+    config = document.enrich[0].config
+    made = Windowed.from_config(config).store(Memory())
+    assert made.see()(1_790_000_000_000, 1, "k", *[1.7e308] * most) is not None
+    assert {len(value) > 700 and len(value) <= 1024 for _, value in made.drain()} == {True}
+    assert [code for code, _ in found(window(most + 1))[1]] == ["E205"]
