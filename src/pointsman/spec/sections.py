@@ -84,6 +84,7 @@ class Sections:
         if source is not None:
             write = rules.topics(reader, self.members, str(top["pipeline"] or "<p>"), source, write)
             rules.redaction(reader, self.members, source)
+            rules.registry_patience(reader, self.members, source, kafka)
             rules.model_topics(reader, models, self.place_of_model, source, write)
             keyed.window_keys(reader, self.members, source, enrich)
             last = (models, routes, write)
