@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from pointsman.state.base import Change
 
 __all__ = ["Overlay"]
+
+_COMMITTED = b"committed"
+"""Stands for a record that is not staged any more; known by its identity."""
 
 
 class Overlay:
@@ -18,15 +22,20 @@ class Overlay:
 
     def __init__(self) -> None:
         self._records: dict[bytes, bytes | None] = {}
-        self._index: dict[bytes, list[bytes]] | None = None
+        self._index: dict[bytes, list[bytes]] = {}
+        self._fresh: list[bytes] = []
+        self._stale = 0
 
     def __len__(self) -> int:
         return len(self._records)
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes over those before them."""
-        self._records.update(changes)
-        self._index = None
+        records = self._records
+        known = len(records)
+        records.update(changes)
+        if len(records) > known:
+            self._fresh += islice(reversed(records), len(records) - known)
 
     def settle(self, changes: Sequence[Change]) -> None:
         """Lets go of changes that are committed, but for records that have another value since."""
@@ -34,29 +43,32 @@ class Overlay:
         for record, value in changes:
             if records.get(record, records) is value:
                 del records[record]
-        self._index = None
+        self._stale += len(changes)
 
     def clear(self) -> None:
         """Drops everything."""
         self._records.clear()
-        self._index = None
+        self._index.clear()
+        self._fresh.clear()
 
     def names(self) -> Iterable[bytes]:
-        """The state's keys of which something is staged, as their records' keys begin."""
+        """The state's keys of which something is or was staged, as their records' keys begin."""
         return self._indexed()
 
     def put(self, name: bytes, found: dict[int, bytes]) -> None:
         """Puts what is staged of a key over `found`, its values by slot."""
         for record in self._indexed().get(name, ()) if self._records else ():
-            slot, value = record[-2] << 8 | record[-1], self._records[record]
+            slot, value = record[-2] << 8 | record[-1], self._records.get(record, _COMMITTED)
             if value is None:
                 found.pop(slot, None)
-            else:
+            elif value is not _COMMITTED:
                 found[slot] = value
 
     def _indexed(self) -> dict[bytes, list[bytes]]:
-        if self._index is None:
-            self._index = {}
-            for record in self._records:
-                self._index.setdefault(record[:-2], []).append(record)
+        """The records of each key: those that are staged, and some that were."""
+        if self._stale > len(self._records):
+            self._index, self._stale, self._fresh = {}, 0, list(self._records)
+        for record in self._fresh:
+            self._index.setdefault(record[:-2], []).append(record)
+        self._fresh = []
         return self._index

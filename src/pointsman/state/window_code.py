@@ -1,8 +1,8 @@
 """Writes the functions of one window definition, so that an event costs no loop over its aggregates.
 
 What is known of a key is an entry: its newest event's time, its current sub-bucket (`k`, `c…`) and the key of
-its record (`at`), the closed ones as rows of one array in order (`x`, each beginning with its number), and what
-those inside the window give together (`p…`). In outline, for a sum:
+its record (`at`), the closed ones as rows of one array in order (`x`, each beginning with its number), and
+what those inside the window give together (`p…`). In outline, for a sum:
 
     def see(when, counts, key, v0):
         e = live.get(key) or find(key)
