@@ -126,7 +126,7 @@ class ExactlyOnce(Worker):
         messages = super()._fetch(now)
         self._begin(messages)
         if not self.transactions.failed:
-            taken, left = self._shares.admit(self._new(messages), self._partitions.owned)
+            taken, left = self._shares.admit(messages, self._partitions.owned)
             if left:
                 self._intake.keep_back(left)
             return taken
@@ -134,19 +134,9 @@ class ExactlyOnce(Worker):
         self._intake.give_back(Counter(m.topic() for m in messages))
         return []
 
-    def _new(self, messages: list[Any]) -> list[Any]:
-        """Those messages that were not taken before in this assignment of their partition.
-
-        Seldom, around a rebalance, the client hands a partition out from its beginning once more.
-        """
-        taken = {place: p.position for place, p in self._partitions.owned.items() if p.position is not None}
-        new = [m for m in messages if m.offset() >= taken.get((m.topic(), m.partition()), 0)]
-        if len(new) < len(messages):
-            again = Counter(m.topic() for m in messages) - Counter(m.topic() for m in new)
-            self._intake.give_back(again)
-            problem = f"{again.total()} events were handed out again; they are left out"
-            self._link.say("broker_trouble", problem=problem)
-        return new
+    @property
+    def _once(self) -> bool:
+        return True
 
     def _sending(self) -> bool:
         return not self.transactions.idle

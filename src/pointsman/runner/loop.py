@@ -9,6 +9,7 @@ At least once: offsets are committed only below events whose decision or dead le
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -246,7 +247,37 @@ class Worker:
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
         room = min(self._most, self._pace.in_flight - self._flow.events)
-        return self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
+        messages = self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
+        return self._new(messages) if self._once else messages
+
+    @property
+    def _once(self) -> bool:
+        """Whether an event that the client hands out twice would do harm."""
+        return self._state is not None
+
+    def _new(self, messages: list[Any]) -> list[Any]:
+        """Those messages that were not handed out before in this assignment of their partition.
+
+        A rebalance of the group stops fetching for a moment. Where that meets a batch that the client is just
+        handing out, it goes on before that batch, and hands it out once more.
+        """
+        owned, ends = self._partitions.owned, dict[Place, int]()
+        new, again = [], Counter[str]()
+        for message in messages:
+            place, offset = (message.topic(), message.partition()), message.offset()
+            end = ends.get(place)
+            if end is None:
+                end = owned[place].position or 0
+            if offset < end:
+                again[place[0]] += 1
+            else:
+                ends[place] = offset + 1
+                new.append(message)
+        if again:
+            self._intake.give_back(again)
+            problem = f"{again.total():,} events were handed out again; they are left out"
+            self._link.say("broker_trouble", problem=problem)
+        return new
 
     def _wait(self, now: float) -> float:
         """Seconds that the worker may wait for events."""
