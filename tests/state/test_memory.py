@@ -112,6 +112,14 @@ def test_whatever_comes_it_holds_what_a_dict_would(steps):
     assert len(memory) == len([value for value in base.values() if value is not None])
 
 
+def test_its_size_is_told_without_a_walk():
+    """Bytes are those of its records where these are of one length."""
+    memory = Memory()
+    memory.load([(joined("a", n), b"12345") for n in range(1000)])
+    memory.load([(joined("a", 1000), b"54321"), (joined("a", 3), None)])
+    assert memory.size == 1000 * (len(joined("a", 0)) + 5)
+
+
 def test_each_partition_has_stores_of_its_own():
     """Stores are made once for each partition, each over a backing of its own."""
     made = []

@@ -26,7 +26,7 @@ class Memory:
         self._records: dict[bytes, bytes | None] = {}
         self._slots: dict[bytes, bytes] = {}
         self._fresh: list[bytes] = []
-        self._mean = 0
+        self._mean = 0.0
         self._over = Overlay()
 
     def read(self, key: str) -> list[tuple[int, bytes]]:
@@ -64,8 +64,8 @@ class Memory:
         records.update(changes)
         if len(records) > known:
             self._fresh += islice(reversed(records), len(records) - known)
-            sample = changes[:_SAMPLE]
-            self._mean = sum([len(key) + len(value or b"") for key, value in sample]) // len(sample)
+            sizes = [len(key) + len(value) for key, value in changes[:_SAMPLE] if value is not None]
+            self._mean = sum(sizes) / len(sizes) if sizes else self._mean
         gone = [key for key, value in changes if value is None]
         if gone:
             self._delete(gone)
@@ -107,7 +107,7 @@ class Memory:
     @property
     def size(self) -> int:
         """Bytes of what is committed, keys included: as if all were as long as those that came last."""
-        return len(self._records) * self._mean
+        return round(len(self._records) * self._mean)
 
     def close(self) -> None:
         """Nothing to let go of."""
