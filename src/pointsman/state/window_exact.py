@@ -181,7 +181,7 @@ class ExactStore:
                     made.append((entry.name + slot.to_bytes(2, "big"), value))
             entry.changed.clear()
         self._changed.clear()
-        self._backing.stage(made[swept:])
+        self._backing.stage(made[swept:] if swept else made)
         if len(self.live) > LIVE:
             self._old, self.live = self.live, {}
         return made
