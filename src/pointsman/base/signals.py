@@ -456,6 +456,13 @@ LOGS: Final = _logs(
         ("topics", "worker"),
     ),
     Log(
+        "transaction_hangs",
+        "warning",
+        "Partitions of changelogs have had an open transaction for long, and nothing goes on: the broker may have "
+        "forgotten it (KIP-664).",
+        ("partitions", "do", "worker"),
+    ),
+    Log(
         "state_restoring",
         "info",
         "Partitions wait for their state, which is read from the changelogs.",

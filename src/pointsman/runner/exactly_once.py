@@ -154,6 +154,8 @@ class ExactlyOnce(Worker):
             asked = self._intake.consumer.committed(places, timeout=_ASK_SECONDS) if places else []
             if any(place.error is not None for place in asked):
                 return
+            if self._state is not None and not self._state.settled():
+                return
             found = {(place.topic, place.partition): place.offset for place in asked}
             sent = self.transactions.sent()
             # The answer to a commit may be what was lost.
