@@ -255,9 +255,9 @@ class StateKeeper:
                 store.forget()
 
     def settled(self) -> bool:
-        """Whether no transaction is open in the changelogs of this worker's partitions, which has none itself.
+        """Whether no transaction is open in the changelogs of this worker's partitions; it has none itself.
 
-        A broker that is killed while it aborts a transaction may take it for aborted without having told the
+        A broker that is killed while it aborts a transaction may take it for aborted and never tell the
         partitions (a hanging transaction, KIP-664). The next commit under the same transactional id would
         commit its records too, so a worker whose transaction failed must not go on before it is gone.
         """
