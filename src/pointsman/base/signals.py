@@ -458,8 +458,7 @@ LOGS: Final = _logs(
     Log(
         "transaction_hangs",
         "warning",
-        "Partitions of changelogs have had an open transaction for long, and nothing goes on: the broker may have "
-        "forgotten it (KIP-664).",
+        "A transaction has been open in changelogs for long, and holds all up: the broker may have forgotten it.",
         ("partitions", "do", "worker"),
     ),
     Log(
