@@ -458,7 +458,7 @@ LOGS: Final = _logs(
     Log(
         "transaction_hangs",
         "warning",
-        "A transaction has been open in changelogs for long, and holds all up: the broker may have forgotten it.",
+        "A transaction has long been open in changelogs and holds all up: the broker may have forgotten it.",
         ("partitions", "do", "worker"),
     ),
     Log(
