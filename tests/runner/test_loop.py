@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -35,8 +34,7 @@ class Intake:
 
     meanwhile = ""
 
-    paused = exhausted = False
-    stash: Sequence[Any] = ()
+    paused = exhausted = holds = False
 
     consumer = SimpleNamespace(commit=lambda **_: [])
 

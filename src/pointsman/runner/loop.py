@@ -463,7 +463,7 @@ class Worker:
         """Seconds since the last event where nothing is left to do; None while something is."""
         if (
             self._flow.events
-            or self._intake.stash
+            or self._intake.holds
             or self._held()
             or not self._partitions.at_end(self._spent())
         ):
