@@ -154,13 +154,8 @@ class WindowStore:
     def sweep(self, now_ms: int, most: int) -> None:
         """Drops keys without an event for twice `over` and an hour; looks at the next `most` keys."""
         self._stage()
-        for _ in range(most):
-            if self._walk is None:
-                self._walk = iter(self._backing.keys())
-            key = next(self._walk, None)
-            if key is None:
-                self._walk = None
-                return
+        gone: list[Change] = []
+        for key in self._next(most):
             entry = self.live.get(key) or self._old.get(key)
             if entry is not None and entry.newest >= now_ms - self.window.idle:
                 continue
@@ -170,9 +165,21 @@ class WindowStore:
             self.live.pop(key, None)
             self._old.pop(key, None)
             name = key.encode("utf-8", "surrogatepass") + b"\0"
-            gone: list[Change] = [(name + self._slots[slot], None) for slot, _ in records]
+            gone += [(name + self._slots[slot], None) for slot, _ in records]
+        if gone:
             self._backing.stage(gone)
-            self._made += gone
+            self._made = self._made + gone
+
+    def _next(self, most: int) -> Iterator[str]:
+        """The next `most` keys; once all had their turn, none."""
+        for _ in range(most):
+            if self._walk is None:
+                self._walk = iter(self._backing.keys())
+            key = next(self._walk, None)
+            if key is None:
+                self._walk = None
+                return
+            yield key
 
     def _newest(self, records: list[tuple[int, bytes]]) -> int:
         """The time of the newest event of a key, as its records say."""
