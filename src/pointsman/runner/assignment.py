@@ -79,6 +79,26 @@ class Assignment:
             return messages
         return [m for m in messages if (m.topic(), m.partition()) not in self._gone]
 
+    def unseen(self, messages: Iterable[Any]) -> tuple[list[Any], Counter[str]]:
+        """Those messages that were not handed out before in this assignment; how many were, by topic.
+
+        A rebalance of the group stops fetching for a moment. Where that meets a batch that the client is just
+        handing out, it goes on before that batch, and hands it out once more.
+        """
+        ends = dict[Place, int]()
+        new, again = [], Counter[str]()
+        for message in messages:
+            place, offset = (message.topic(), message.partition()), message.offset()
+            end = ends.get(place)
+            if end is None:
+                end = self.owned[place].position or 0
+            if offset < end:
+                again[place[0]] += 1
+            else:
+                ends[place] = offset + 1
+                new.append(message)
+        return new, again
+
     # Ends.
 
     def ended(self, topic: str, number: int) -> None:

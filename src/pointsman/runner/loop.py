@@ -9,7 +9,6 @@ At least once: offsets are committed only below events whose decision or dead le
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -256,23 +255,8 @@ class Worker:
         return self._state is not None
 
     def _new(self, messages: list[Any]) -> list[Any]:
-        """Those messages that were not handed out before in this assignment of their partition.
-
-        A rebalance of the group stops fetching for a moment. Where that meets a batch that the client is just
-        handing out, it goes on before that batch, and hands it out once more.
-        """
-        owned, ends = self._partitions.owned, dict[Place, int]()
-        new, again = [], Counter[str]()
-        for message in messages:
-            place, offset = (message.topic(), message.partition()), message.offset()
-            end = ends.get(place)
-            if end is None:
-                end = owned[place].position or 0
-            if offset < end:
-                again[place[0]] += 1
-            else:
-                ends[place] = offset + 1
-                new.append(message)
+        """Those messages that were not handed out before."""
+        new, again = self._partitions.unseen(messages)
         if again:
             self._intake.give_back(again)
             problem = f"{again.total():,} events were handed out again; they are left out"
