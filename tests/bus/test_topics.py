@@ -109,4 +109,4 @@ def test_rights_of_a_split_deployment() -> None:
     assert "Read" in needs[role, "answers"]
     assert "Write" in needs[role, "ask"]
     assert needs["run", "ask"] == needs[role, "ask"]
-    assert needs["topics --create", "p.requests.m"] == ("Create",)
+    assert needs["topics --create --split", "p.requests.m"] == ("Create",)

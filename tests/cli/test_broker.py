@@ -109,10 +109,13 @@ routes: [{name: far, when: n > 1, use: far}, {name: all, use: baseline}]
     assert all(f"--topic {name} " in rights for name in names)
     assert f"kafka-acls.sh --add --allow-principal User:me --group {pipeline} --operation Read" in rights
     far = f"{pipeline}.requests.far"
-    found = json.loads(table("--overlay", str(split), "--create", "--json"))
+    assert json.loads(table("--overlay", str(split), "--create", "--json"))["created"] == []
+    found = json.loads(table("--overlay", str(split), "--create", "--split", "--json"))
     assert found["created"] == [far, f"{pipeline}.requests.baseline"]
     rows = {row["topic"]: row for row in found["topics"]}
     assert (rows[far]["role"], rows[far]["partitions"]) == ("requests of far (split)", 3)
+    rows = {row["topic"] for row in json.loads(table("--json"))["topics"]}
+    assert f"{pipeline}.requests.baseline" in rows, "what exists is shown"
     rights = table("--overlay", str(split), "--acls")
     assert f"--group {pipeline}.dispatch.far " in rights
     assert all(f"--topic {name} " in rights for name in (far, "ask", "answers"))

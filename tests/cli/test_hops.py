@@ -46,6 +46,7 @@ def test_rights_are_told(tmp_path: Path) -> None:
     rights = [r for r in json.loads(found.output) if r["name"] == "p.by.by_city"]
     assert {(r["role"], *r["operations"]) for r in rights} == {
         ("run", "Read", "Write", "Describe", "DescribeConfigs"),
+        ("run --role route", "Read", "Write", "Describe", "DescribeConfigs"),
         ("topics --create", "Create"),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,6 +52,47 @@ def test_a_registry_that_does_not_answer_is_asked_until_patience_ends(registry: 
         client(registry, clock, patience=5.0).schema(1)
     assert 3.0 < clock.now <= 5.0
     assert len(registry.asked) > 3
+
+
+def test_patience_is_that_of_a_schema_with_all_it_uses(registry: StandIn) -> None:
+    """A registry that comes and goes holds a worker up no longer than one that is away."""
+    registry.add({"type": "enum", "name": "Currency", "symbols": ["EUR"]}, subject="currency")
+    order = {"type": "record", "name": "Order", "fields": [{"name": "in", "type": "Currency"}]}
+    number = registry.add(order, references=[{"name": "Currency", "subject": "currency", "version": 1}])
+    clock, answer = Clock(), registry.answer
+
+    def late(path: str, *given: Any) -> tuple[int, Any]:
+        registry.down = clock.now < 3.0 or "currency" in path
+        return answer(path, *given)
+
+    registry.answer = late  # type: ignore[method-assign]  # its one method
+    with pytest.raises(EnvironmentFault, match="does not answer"):
+        client(registry, clock, patience=5.0).schema(number)
+    assert clock.now <= 5.0
+
+
+def test_an_answer_that_drips_is_none() -> None:
+    """A request takes no longer than its time-out, however the bytes come."""
+    clock = Clock()
+
+    class Drips:
+        def read1(self, _: int) -> bytes:
+            clock.now += 0.9
+            return b" "
+
+        def __enter__(self) -> Drips:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    registry = SchemaRegistry(
+        RegistryKeys(url="http://localhost:1", timeout=2.0, patience=5.0), clock, clock.sleep
+    )
+    registry._opener = SimpleNamespace(open=lambda *_, **__: Drips())
+    with pytest.raises(EnvironmentFault, match="takes too long"):
+        registry.schema(1)
+    assert clock.now < 8.0
 
 
 def test_what_is_unknown_is_asked_again_later(registry: StandIn) -> None:

@@ -13,6 +13,7 @@ from pointsman.base.errors import SpecError
 from pointsman.base.records import Batch
 from pointsman.engine.build import build
 from pointsman.engine.decide import decide
+from pointsman.enrich.quality import Quality
 from pointsman.spec import load
 from pointsman.state.memory import Memory, Stores
 
@@ -112,6 +113,41 @@ def test_categories_are_known_or_learned(told):
     )
     assert (new["categories"], seen["categories"], strange["categories"]) == (0.5, 1.0, 0.5)
     assert strange["reasons"] == ["device is 'tv', which was not seen before"]
+
+
+def test_so_many_values_are_learned_and_no_more(tmp_path, told, monkeypatch):
+    """At the bound a new value is said not to be learned; one that was long not seen makes room."""
+    monkeypatch.setattr("pointsman.enrich.quality._MOST_LEARNED", 3)
+    tell = told("{quality: {categories: {user: learn, device: learn}}}")
+    first = tell(*({"user": f"U{n}", "device": "tv"} for n in range(3)))
+    assert [one["categories"] for one in first] == [0.0, 0.5, 0.5]
+    full, known = tell({"user": "U3", "device": "web"}, {"user": "U2", "device": "web"})
+    assert full["reasons"][:2] == [
+        "user is 'U3', which was not seen before", "user: 3 values are known, and no more learned"
+    ]  # fmt: skip
+    assert known["categories"] == 1.0
+    (again,) = tell({"user": "U3", "device": "web"})
+    assert again["categories"] == 0.5
+
+    (spec,) = build(load(tmp_path / "p.yaml")).stores
+    store = spec.make(Memory())
+    see = store_recall(tmp_path, store)
+    for user, days in [("U0", 0), ("U1", 40), ("U2", 40)]:
+        see(NOW + days * 24 * HOUR, 1, 0, user, "tv")
+    assert store.show("") == {"values of user": 3, "values of device": 1}
+    store.drain()
+    for _ in range(2):  # the first begins a round
+        store.sweep(NOW + 40 * 24 * HOUR, 100)
+    store.drain()
+    assert store.show("") == {"values of user": 2, "values of device": 1}
+    see(NOW + 40 * 24 * HOUR, 1, 0, "U9", "tv")
+    assert see(NOW + 40 * 24 * HOUR, 1, 0, "U9", "tv")["categories"] == 1.0
+
+
+def store_recall(folder: Path, store: Any) -> Any:
+    """The function of the field over a store."""
+    config = load(folder / "p.yaml").enrich[0].config
+    return Quality.from_config(config).recall(store, {})
 
 
 def test_a_number_far_from_those_before_it_is_an_outlier(told):

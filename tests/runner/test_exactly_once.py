@@ -324,3 +324,48 @@ def test_what_others_wrote_into_a_changelog_is_left_out(pipeline: Pipeline) -> N
     run = pipeline.run("--until-idle", "0.3")
     assert run.saw("state_foreign")[0]["records"] == 2
     check(pipeline, [*sent, *sent])
+
+
+def test_a_partition_that_waits_does_not_hold_up_the_others(pipeline: Pipeline) -> None:
+    """One partition's model never answers; the other partitions' events are decided, all of them."""
+    pipeline.document |= {"delivery": "exactly_once", "limits": {"in_flight": 200}}
+    pipeline.models("hung", timeout="600s")
+    late = [(e["k"], json.dumps(e), 0) for e in events(2000, kind="hung")]
+    prompt = [(e["k"], json.dumps(e), 1 + e["n"] % 3) for e in events(2000, start=2000)]
+    pipeline.kafka.produce(pipeline.source, late)
+    run = pipeline.start()
+    run.wait_for("partitions_assigned")
+    pipeline.kafka.produce(pipeline.source, prompt)
+    run.wait_a_moment(1.0)  # as long as consuming is paused after
+    pipeline.kafka.produce(pipeline.source, prompt)
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", 4000, run)
+    run.kill()
+
+
+def test_redriven_events_change_no_state(pipeline: Pipeline) -> None:
+    """What is sent again is decided once more, sees windows and counts in none, whatever crashes amid it."""
+    remembering(pipeline)
+    pipeline.document["source"]["dedupe"] = {"key": "id", "within": "1h"}
+    pipeline.document["enrich"] = {"seen": {"window": {"key": "k", "over": "1h", "count": True}}}
+    failing = list(events(300, keys=10, kind="raises"))
+    pipeline.send(failing)
+    pipeline.run("--until-idle", "0.3")
+    assert len(pipeline.dead_letters()) == 300
+    pipeline.models("paced")
+    routes = pipeline.document["routes"]
+    pipeline.document["routes"] = [{"name": "again", "when": 'kind == "raises"', "use": "paced"}, *routes]
+    done = CliRunner().invoke(app, ["dead-letters", "redrive", str(pipeline.write()), "--all", "--yes"])
+    assert done.exit_code == 0, done.output
+    run = pipeline.start()
+    pipeline.wait_until_written(f"{pipeline.name}.decisions", 350, run)
+    run.kill()
+    pipeline.send(events(10, keys=10, start=300))
+    pipeline.run("--until-idle", "0.3")
+    decisions = pipeline.decisions()
+    times = Counter(d["id"] for d in decisions)
+    assert times == Counter({f"e{n}": 2 if n < 300 else 1 for n in range(310)})  # what fails is decided, too
+    decided = {d["id"]: d for d in decisions}
+    for n in range(300):
+        assert decided[f"e{n}"]["decision"]["route"] == "again"
+        assert decided[f"e{n}"]["metadata"]["seen"] == 30
+    assert {decided[f"e{n}"]["metadata"]["seen"] for n in range(300, 310)} == {31}

@@ -71,3 +71,39 @@ def test_the_lag_is_told_before_the_first_event(broker: Kafka, topic: TopicFacto
         assert lag == {(name, "0"): 6}
     finally:
         intake.close()
+
+
+def test_what_is_kept_back_comes_later_in_its_order(broker: Kafka, topic: TopicFactory) -> None:
+    """Meanwhile other partitions go on; the client stops reading one of which much is kept."""
+    name, count = topic(2), 3000
+    broker.produce(name, [("k", f"{n}", n % 2) for n in range(2 * count)])
+    intake = intake_of(broker, name, Metrics())[0]
+    taken: dict[int, list[int]] = {0: [], 1: []}
+    most_kept = 0
+
+    def fetch(full: bool) -> None:
+        nonlocal most_kept
+        intake.let_go(lambda place: full and place[1] == 0)
+        messages = intake.fetch(100, 0.1)
+        if full and (back := [m for m in messages if m.partition() == 0]):
+            intake.keep_back(back)
+            messages = [m for m in messages if m.partition() == 1]
+        for message in messages:
+            taken[message.partition()].append(message.offset())
+        most_kept = max(most_kept, *map(len, intake._kept.values()), 0)
+
+    try:
+        intake.take_on([TopicPartition(name, 0, 0), TopicPartition(name, 1, 0)])
+        while len(taken[1]) < count:
+            fetch(full=True)
+        assert taken[0] == []
+        assert intake.holds
+        turns = 0
+        while len(taken[0]) < count:
+            turns += 1
+            fetch(full=turns % 3 == 0)
+        assert taken == {0: list(range(count)), 1: list(range(count))}
+        assert most_kept < 1200
+        assert not intake.holds
+    finally:
+        intake.close()

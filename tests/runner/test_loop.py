@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -34,7 +34,7 @@ class Intake:
 
     meanwhile = ""
 
-    paused = exhausted = False
+    paused = exhausted = holds = False
 
     consumer = SimpleNamespace(commit=lambda **_: [])
 
@@ -154,3 +154,50 @@ def test_events_that_a_drain_did_not_finish_are_told(monkeypatch: pytest.MonkeyP
     Worker(engine, writer, ["t"], {}, Pace(), link, Metrics(), clock=Clock()).run()
 
     assert said["partitions_revoked"] == {"partitions": ["t-0"], "discarded": 1}
+
+
+class HandsOut(Intake):
+    """Hands out what it is given, turn by turn; remembers what is given back."""
+
+    batches: ClassVar[list[list[Any]]] = []
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.back: list[Any] = []
+
+    def fetch(self, *_: Any) -> list[Any]:
+        return self.batches.pop(0)
+
+    def give_back(self, events: Any) -> None:
+        self.back.append(events)
+
+
+def message(partition: int, offset: int) -> Any:
+    return SimpleNamespace(topic=lambda: "t", partition=lambda: partition, offset=lambda: offset)
+
+
+def test_what_the_client_hands_out_twice_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a batch and behind it; but all is taken again where the partition begins anew."""
+    monkeypatch.setattr(loop, "Intake", HandsOut)
+    said: list[str] = []
+    link = LocalLink(lambda name, **_: said.append(name), clock=Clock())
+    engine: Any = None
+    writer: Any = Writer(busy=False)
+    state: Any = SimpleNamespace()
+    worker = Worker(engine, writer, ["t"], {}, Pace(), link, Metrics(), clock=Clock(), state=state)
+    worker._partitions.add([TopicPartition("t", 0), TopicPartition("t", 1)])
+
+    def fetched(*places: tuple[int, int]) -> list[tuple[int, int]]:
+        HandsOut.batches.append([message(*place) for place in places])
+        found = [(m.partition(), m.offset()) for m in worker._fetch(0.0)]
+        for number, offset in found:
+            worker._partitions.owned["t", number].took(offset)
+        return found
+
+    assert fetched((0, 5), (0, 6), (1, 0), (0, 5), (0, 6), (0, 9)) == [(0, 5), (0, 6), (1, 0), (0, 9)]
+    assert fetched((0, 6), (0, 9), (1, 1), (0, 10)) == [(1, 1), (0, 10)]
+    intake: Any = worker._intake
+    assert intake.back == [{"t": 2}, {"t": 2}]
+    assert said == ["broker_trouble"] * 2
+    worker._partitions.renew({("t", 0): 6})
+    assert fetched((0, 6), (0, 9), (1, 0)) == [(0, 6), (0, 9), (1, 0)]

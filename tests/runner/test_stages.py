@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from runner.pipelines import Pipeline
+from runner.test_exactly_once import go_on, is_open, stop_within
 
 START = 1_750_000_000_000
 HOUR = 3_600_000
@@ -168,3 +169,21 @@ def test_a_router_does_the_whole_way(pipeline: Pipeline) -> None:
     run = pipeline.run("--role", "dispatch", "--model", "fast", "--until-idle", "1")
     assert run.summary["decisions"] == len(sent)
     check(pipeline, sent)
+
+
+def test_what_was_aborted_gives_the_source_no_more_events(pipeline: Pipeline) -> None:
+    """Those of an aborted transaction that went on by another key are not taken from the source once more."""
+    chained(pipeline, limits={"in_flight": 8})
+    pipeline.models("paced")
+    pipeline.document["kafka"] |= {"session.timeout.ms": 60_000, "transaction.timeout.ms": 1000}
+    pipeline.send({**event, "kind": "paced"} for event in events(600))
+    run = pipeline.start("--max-events", "300")
+    stop_within(run, pipeline)
+    while is_open(f"{pipeline.name}.decisions", pipeline):
+        pass
+    go_on(run)
+    assert run.wait() == 0, "".join(run.errors)[-1500:]
+    assert len(run.saw("went_back")) == 1
+    assert run.saw("went_back")[0]["discarded"] > 0
+    found = Counter(d["id"] for d in pipeline.decisions())
+    assert len(found) == found.total() == 300

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from pointsman.engine.build import build
+from pointsman.enrich.window import Windowed
 from pointsman.spec.keyed import hops
 from pointsman.spec.load import examine
+from pointsman.state.memory import Memory
 
 DOCUMENT = """
 version: 1
@@ -132,3 +134,61 @@ def test_another_definition_has_another_store(found):
         name("key: user_id, every: 1h, aggregate: {n: count, s: {sum: a}}"),
     }
     assert len(others | {one}) == 8
+
+
+PARTITION = """
+version: 1
+pipeline: p
+source: {topics: [in], key: user_id}
+tables: {own: {topic: rows, scope: SCOPE}}
+enrich:
+ENRICH
+models: {m: {python: "m:f"}}
+routes: [{name: all, use: m, when: WHEN}]
+unmatched: skip
+"""
+BY_DEVICE = "by_device: {window: {key: device, over: 1h, sum: SUM, repartition: true}}"
+LOOKS = "tier: {lookup: own, key: user_id, take: tier, default: none}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "when", "line"),
+    [
+        ([BY_DEVICE, LOOKS], "a > 1", 8),
+        ([BY_DEVICE, "tier: own[user_id].tier"], "a > 1", 8),
+        ([BY_DEVICE.replace("SUM", "'double(own[user_id].n)'")], "a > 1", 7),
+        ([BY_DEVICE], "own[user_id].tier == 'a'", 5),
+        ([LOOKS, BY_DEVICE], "a > 1", None),
+        (["d: own[user_id].d", BY_DEVICE.replace("key: device", "key: 'own[user_id].d'")], "a > 1", None),
+        ([LOOKS], "own[user_id].tier == 'a'", None),
+    ],
+)
+def test_a_table_of_partitions_is_read_before_events_go_on(tmp_path, fields, when, line):
+    """Behind a window by another key its rows are another worker's; those of a global one are everywhere."""
+    path = tmp_path / "pipeline.yaml"
+    (tmp_path / "m.py").write_text("def f(rows): return rows")
+    text = PARTITION.replace("ENRICH", "\n".join(f"  {one}" for one in fields)).replace("SUM", "a")
+    path.write_text(text.replace("SCOPE", "partition").replace("WHEN", f'"{when}"'))
+    found = [(one.code, one.line) for one in examine(path)[1]]
+    assert found == ([] if line is None else [("E247", line)])
+    path.write_text(path.read_text().replace("scope: partition", "scope: global"))
+    assert examine(path)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("bucket", "kinds", "most"), [("exact", ["sum"], 97), ("1m", ["sum"], 110), ("1m", ["std", "last"], 22)]
+)
+def test_a_window_fits_into_its_records(found, bucket, kinds, most):
+    """As many aggregates as `check` takes are kept in records of 1 KiB, the largest numbers too."""
+
+    def window(count: int) -> str:
+        each = ", ".join(f"{kind}{n}: {{{kind}: a{n}}}" for n in range(count) for kind in kinds)
+        return f"key: user_id, over: 1h, bucket: {bucket}, aggregate: {{{each}}}"
+
+    document, findings = found(window(most))
+    assert findings == []
+    config = document.enrich[0].config
+    made = Windowed.from_config(config).store(Memory())
+    assert made.see()(1_790_000_000_000, 1, "k", *[1.7e308] * most) is not None
+    assert {len(value) > 700 and len(value) <= 1024 for _, value in made.drain()} == {True}
+    assert [code for code, _ in found(window(most + 1))[1]] == ["E205"]

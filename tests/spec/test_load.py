@@ -11,7 +11,7 @@ import pytest
 from pointsman.base.errors import EnvironmentFault, SpecError
 from pointsman.cel.program import Program
 from pointsman.cel.values import MISSING
-from pointsman.spec import load
+from pointsman.spec import check, load
 from spec.documents import BASE, found, loaded, told, write
 
 WHOLE = """\
@@ -331,3 +331,20 @@ def test_a_files_digest_is_known_and_comes_later(tmp_path: Path) -> None:
     )
 
     assert [finding.code for finding in found(tmp_path, text)] == ["E206"]
+
+
+def test_a_registry_is_not_waited_for_until_the_group_goes_on(tmp_path):
+    """While a worker waits for the registry it does not poll."""
+    path = tmp_path / "pipeline.yaml"
+    text = """
+version: 1
+pipeline: p
+kafka: {max.poll.interval.ms: 60000}
+source: {topics: [in], format: avro, registry: {url: "http://localhost:1", patience: WAITS}}
+models: {m: {python: "json:dumps"}}
+routes: [{name: all, use: m}]
+"""
+    path.write_text(text.replace("WAITS", "59s"))
+    assert [(one.code, one.line) for one in check(path)] == [("E205", 5)]
+    path.write_text(text.replace("WAITS", "50s"))
+    assert check(path) == []

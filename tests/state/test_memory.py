@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointsman.state.base import StoreSpec, joined, parted
 from pointsman.state.memory import Memory, Stores
@@ -64,6 +66,58 @@ def test_deletes_leave_nothing():
     assert list(memory.keys()) == []
     memory.apply([(joined("b", 0), None)])
     assert len(memory) == 0
+
+
+_changes = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "a\0b"]), st.integers(0, 3), st.sampled_from([None, b"1", b"2", b"3"])
+    ),
+    max_size=4,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["load", "stage", "apply", "discard", "look"]), _changes)))
+def test_whatever_comes_it_holds_what_a_dict_would(steps):
+    """Loaded, staged, committed and discarded in any order: records, keys and their number are right."""
+    memory, base, over, waiting = Memory(), {}, {}, []
+
+    def both():
+        return {key: value for key, value in {**base, **over}.items() if value is not None}
+
+    for what, found in steps:
+        changes = [(joined(key, slot), value and value * 2) for key, slot, value in found]
+        if what == "load" and not waiting:  # to restore
+            memory.load(changes)
+            base.update(changes)
+        elif what == "stage":
+            memory.stage(changes)
+            over.update(changes)
+            waiting.append(changes)
+        elif what == "apply" and waiting:
+            memory.apply(waiting[0])
+            base.update(waiting[0])
+            over = {key: v for one in waiting[1:] for key, v in one}
+            del waiting[0]
+        elif what == "discard":
+            memory.discard()
+            over.clear()
+            waiting.clear()
+        else:
+            for key in ("a", "b", "a\0b", "c"):
+                wanted = sorted((parted(r)[1], v) for r, v in both().items() if parted(r)[0] == key)
+                assert memory.read(key) == wanted
+            assert sorted(memory.keys()) == sorted({parted(record)[0] for record in both()})
+    assert sorted(memory.keys()) == sorted({parted(record)[0] for record in both()})
+    memory.discard()
+    assert len(memory) == len([value for value in base.values() if value is not None])
+
+
+def test_its_size_is_told_without_a_walk():
+    """Bytes are those of its records where these are of one length."""
+    memory = Memory()
+    memory.load([(joined("a", n), b"12345") for n in range(1000)])
+    memory.load([(joined("a", 1000), b"54321"), (joined("a", 3), None)])
+    assert memory.size == 1000 * (len(joined("a", 0)) + 5)
 
 
 def test_each_partition_has_stores_of_its_own():

@@ -237,6 +237,24 @@ def test_idle_keys_are_swept():
     assert store.show("old") is None
 
 
+def test_a_swept_key_may_come_back():
+    """What a sweep drops is gone with the next commit, and what comes of the key after it stays."""
+    memory = Memory()
+    store = WindowStore(Window.of(OVER, [Aggregate("count")], 0), memory)
+    later = 2 * OVER + 3_600_000 + 1
+    store.see()(0, 1, "old")
+    memory.apply(store.drain())
+    store.see()(later, 1, "new")
+    store.sweep(later, 10)
+    memory.apply(store.drain())
+    assert len(memory) == 1
+    store.see()(later + 1, 1, "old")
+    memory.apply(store.drain())
+    store.forget()
+    assert [store.show(key)["value"] for key in ("old", "new")] == [1, 1]
+    assert len(memory) == 2
+
+
 def test_sub_buckets_have_a_limit():
     """What does not fit into the slots of a key is refused with what to do."""
     with pytest.raises(Misfit, match="sub-buckets"):

@@ -456,6 +456,12 @@ LOGS: Final = _logs(
         ("topics", "worker"),
     ),
     Log(
+        "transaction_hangs",
+        "warning",
+        "A transaction has long been open in changelogs and holds all up: the broker may have forgotten it.",
+        ("partitions", "do", "worker"),
+    ),
+    Log(
         "state_restoring",
         "info",
         "Partitions wait for their state, which is read from the changelogs.",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Plan", "Right", "rights"]
+__all__ = ["ROUTER", "Plan", "Right", "dispatcher", "rights"]
 
 _READS = ("Read", "Describe")
 _WRITES = ("Write", "Describe", "DescribeConfigs")
@@ -52,6 +53,14 @@ class Plan:
     replies: tuple[str, ...] = ()
 
 
+ROUTER: Final = "run --role route"
+
+
+def dispatcher(plan: Plan) -> str:
+    """The command that answers what was picked for the plan's model."""
+    return f"run --role dispatch --model {plan.model}"
+
+
 def rights(
     *,
     group: str,
@@ -65,15 +74,15 @@ def rights(
 ) -> tuple[Right, ...]:
     """Returns what the commands of one pipeline need, in the order of use."""
     written = tuple(name for name in (decisions, dead_letters, results, enriched) if name is not None)
-    derived = (*written, *(plan.requests for plan in plans))
     return (
         *(Right("run", "topic", name, _READS) for name in sources),
         *(Right("run, explain", "topic", name, _READS) for name in tables),
         Right("run", "group", group, _READS),
         *(Right("run", "topic", name, _WRITES) for name in written),
         *_of_models("run", plans),
-        *_split(group, sources, written, dead_letters, plans),
-        *(Right("topics --create", "topic", name, ("Create",)) for name in derived),
+        *_split(group, sources, written, dead_letters, tables, plans),
+        *(Right("topics --create", "topic", name, ("Create",)) for name in written),
+        *(Right("topics --create --split", "topic", plan.requests, ("Create",)) for plan in plans),
         Right("tail", "topic", decisions, _READS),
         Right("dead-letters", "topic", dead_letters, _READS),
         *(Right("send, dead-letters redrive", "topic", name, ("Write", "Describe")) for name in sources),
@@ -81,20 +90,25 @@ def rights(
 
 
 def _split(
-    group: str, sources: Sequence[str], written: Sequence[str], dead_letters: str, plans: Sequence[Plan]
+    group: str,
+    sources: Sequence[str],
+    written: Sequence[str],
+    dead_letters: str,
+    tables: Sequence[str],
+    plans: Sequence[Plan],
 ) -> Iterator[Right]:
     """What routers and dispatchers need in place of `run`; both look whether every topic is there."""
     if not plans:
         return
-    role = "run --role route"
-    yield from (Right(role, "topic", name, _READS) for name in sources)
+    role = ROUTER
+    yield from (Right(role, "topic", name, _READS) for name in (*sources, *tables))
     yield Right(role, "group", group, _READS)
     yield from (Right(role, "topic", plan.requests, _WRITES) for plan in plans)
     for name in written:
         yield Right(role, "topic", name, _WRITES if name == dead_letters else ("Describe",))
     for plan in plans:
-        role = f"run --role dispatch --model {plan.model}"
-        yield Right(role, "topic", plan.requests, _READS)
+        role = dispatcher(plan)
+        yield from (Right(role, "topic", name, _READS) for name in (plan.requests, *tables))
         yield Right(role, "group", plan.group, _READS)
         yield from (Right(role, "topic", name, ("Describe",)) for name in sources)
         yield from (Right(role, "topic", name, _WRITES) for name in written)

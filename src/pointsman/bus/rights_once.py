@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pointsman.bus.rights import Right
+from pointsman.bus.rights import ROUTER, Plan, Right, dispatcher
 
 __all__ = ["RightOnPrefix", "rights_of_state"]
 
@@ -25,22 +25,26 @@ def rights_of_state(
     changelogs: Sequence[str],
     transactions: bool,
     onward: Sequence[str] = (),
-    names: str = "run",
+    plans: Sequence[Plan] = (),
 ) -> tuple[Right, ...]:
-    """Returns what a run needs for its transactions and changelogs.
+    """Returns what the roles of a run need for its transactions and changelogs.
 
     Args:
         pipeline: What the names of its transactions begin with.
         changelogs: The topics of its state.
         transactions: Whether it has any.
         onward: The topics through which events go on by another key.
-        names: The command that needs it.
+        plans: What is asked after a model was picked; dispatchers remember nothing.
     """
+    remembers = ("run", ROUTER) if plans else ("run",)
     found: list[Right] = []
     if transactions:
-        found.append(RightOnPrefix(names, "transactional-id", f"{pipeline}-", ("Write", "Describe")))
+        names = (*remembers, *map(dispatcher, plans))
+        own = ("Write", "Describe")
+        found += [RightOnPrefix(name, "transactional-id", f"{pipeline}-", own) for name in names]
     kept = ("Read", "Write", "Describe", "DescribeConfigs")
-    found += [Right(names, "topic", name, kept) for name in (*changelogs, *onward)]
-    found += [Right("topics --create", "topic", name, ("Create",)) for name in (*changelogs, *onward)]
+    topics = (*changelogs, *onward)
+    found += [Right(role, "topic", name, kept) for role in remembers for name in topics]
+    found += [Right("topics --create", "topic", name, ("Create",)) for name in topics]
     found += [Right("state", "topic", name, ("Read", "Describe")) for name in changelogs]
     return tuple(found)

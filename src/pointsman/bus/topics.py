@@ -174,6 +174,10 @@ class Topics:
             described[name] = Topic(name, len(numbers), records, self._config(name))
         return described
 
+    def seen(self, names: Iterable[str]) -> set[str]:
+        """Returns those that exist, as far as this user may see them."""
+        return self._metadata().keys() & set(names)
+
     def largest_record(self, names: Iterable[str]) -> int:
         """Returns the bytes of the largest record that all of these topics take.
 

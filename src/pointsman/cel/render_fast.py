@@ -60,10 +60,9 @@ class Fast(Exact):
         local = self.slots[node.path]
         exact = super().slot(node)
         match node.kind:
-            case "string" | "timestamp" | "bytes" | "list" | "map":
-                python = {"string": "str", "list": "list", "map": "dict", "bytes": "bytes"}.get(node.kind)
-                if python is not None:
-                    return f"({local} if {local}.__class__ is {python} else {exact})"
+            case "string" | "int" | "bytes" | "list" | "map":
+                python = {"string": "str", "list": "list", "map": "dict"}.get(node.kind, node.kind)
+                return f"({local} if {local}.__class__ is {python} else {exact})"
             case "double":
                 return f"({local} if {local}.__class__ is float else {exact})"
             case "bool":

@@ -12,7 +12,7 @@ from pointsman.cli.screen import Paint, columns, paint, say, write_json
 from pointsman.cli.table_topics import read_topics, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pointsman.bus.rights import Plan, Right
     from pointsman.bus.topics import Topic
@@ -27,6 +27,9 @@ def topics(
     partitions: Annotated[
         int, typer.Option(min=1, help="Partitions of a source topic that --create creates.")
     ] = 8,
+    split: Annotated[
+        bool, typer.Option("--split", help="With the topics of requests of a split deployment.")
+    ] = False,
     acls: Annotated[bool, typer.Option("--acls", help="Print the rights that each command needs.")] = False,
     principal: Annotated[str, typer.Option(help="Whom --acls is for.")] = "User:pointsman",
     overlay: Overlays = None,
@@ -34,8 +37,8 @@ def topics(
 ) -> None:
     """Shows the topics of a pipeline: partitions, records, and how far the pipeline is behind.
 
-    `run` creates the topics that it writes; the source topics are yours, or --create makes them. Where routes
-    pick models behind a server, the topics of requests of a split deployment are shown and created, too.
+    `run` creates the topics that it writes; the source topics are yours, or --create makes them. The topics
+    of requests of a split deployment are shown where they exist, and those that lack with --split.
 
     Examples:
 
@@ -52,12 +55,17 @@ def topics(
     from pointsman.bus.topics import Topics
 
     cluster = Topics(document.kafka)
-    created = _create(cluster, document, partitions) if create else []
-    found = cluster.describe(_roles(document))
+    requests = _requests(document)
+    if not split:
+        there = cluster.seen(requests)
+        requests = {name: role for name, role in requests.items() if name in there}
+    roles = {**_roles(document), **requests}
+    created = _create(cluster, document, roles, partitions) if create else []
+    found = cluster.describe(roles)
     behind: dict[str, int] = {}
     for row in cluster.lag(_group(document), [*document.source.topics, *_onward(document)]):
         behind[row.topic] = behind.get(row.topic, 0) + row.lag
-    rows = [_row(name, role, found[name], behind) for name, role in _roles(document).items()]
+    rows = [_row(name, role, found[name], behind) for name, role in roles.items()]
     if as_json:
         write_json({"bootstrap": cluster.address, "topics": rows, "created": created})
         return
@@ -86,7 +94,6 @@ def _roles(document: Document) -> dict[str, str]:
     roles |= {write.decisions: "decisions", write.dead_letters: "dead letters"}
     more = {write.results: "results", write.enriched: "enriched events"}
     roles |= {name: role for name, role in more.items() if name is not None}
-    roles |= {name: f"requests of {model} (split)" for model, name in _requests(document).items()}
     tables = {topic: f"table {name}" for name, topic in read_topics(document).items()}
     return {**tables, **roles, **_onward(document), **_changelogs(document)}
 
@@ -107,16 +114,11 @@ def _changelogs(document: Document) -> dict[str, str]:
 
 
 def _requests(document: Document) -> dict[str, str]:
-    """The topics of requests that a split deployment has, where some model makes one worth while."""
-    from pointsman.runner.plans import asked, picked
-    from pointsman.runner.remotes import is_remote
+    """The topics of requests that a split deployment has, and whose they are."""
+    from pointsman.runner.plans import picked
     from pointsman.runner.requests import request_topic
 
-    found = picked(document)
-    called = {name for model in found for name in asked(document, model)}
-    if not any(is_remote(document.models[name]) for name in called):
-        return {}
-    return {model: request_topic(document, model) for model in found}
+    return {request_topic(document, model): f"requests of {model} (split)" for model in picked(document)}
 
 
 def _plans(document: Document) -> list[Plan]:
@@ -136,10 +138,18 @@ def _plans(document: Document) -> list[Plan]:
     return plans
 
 
+def _own_tables(document: Document) -> list[str]:
+    """The topic of decisions where a table is derived from it."""
+    from pointsman.spec.tables.base import DECISIONS
+
+    read = any(getattr(config, "from_", None) == DECISIONS for config in document.tables.values())
+    return [document.write.decisions] if read else []
+
+
 _WRITTEN = ("decisions", "dead letters", "results", "enriched events")
 
 
-def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
+def _create(cluster: Any, document: Document, roles: Iterable[str], partitions: int) -> list[str]:
     """Creates missing source topics, then the others with as many partitions as the sources have."""
     from pointsman.runner.stages import BY_TOPIC
 
@@ -149,7 +159,7 @@ def _create(cluster: Any, document: Document, partitions: int) -> list[str]:
     read = {topic: settings(document.tables[name]) for name, topic in read_topics(document).items()}
     kept, onward = _changelogs(document), _onward(document)
     others = {*document.source.topics, *read, *kept, *onward}
-    created += cluster.ensure_derived([name for name in _roles(document) if name not in others], count)
+    created += cluster.ensure_derived([name for name in roles if name not in others], count)
     created += cluster.ensure_derived(onward, count, BY_TOPIC)
     created += [name for name in kept if cluster.create_changelog(name, count)]
     missing = [name for name, topic in cluster.describe(read).items() if topic is None]
@@ -192,6 +202,7 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
     from pointsman.bus.rights import rights
     from pointsman.bus.rights_once import rights_of_state
 
+    plans = _plans(document)
     needed: Sequence[Right] = rights(
         group=_group(document),
         sources=document.source.topics,
@@ -199,12 +210,13 @@ def _show_rights(document: Document, principal: str, as_json: bool) -> None:
         dead_letters=document.write.dead_letters,
         results=document.write.results,
         enriched=document.write.enriched,
-        tables=tuple(read_topics(document).values()),
-        plans=_plans(document),
+        tables=(*read_topics(document).values(), *_own_tables(document)),
+        plans=plans,
     )
     more = rights_of_state(
         pipeline=document.pipeline,
         changelogs=list(_changelogs(document)),
+        plans=plans,
         onward=list(_onward(document)),
         transactions=document.delivery == "exactly_once",
     )

@@ -92,12 +92,14 @@ class SchemaRegistry:
             UnknownSchema: There is none.
             EnvironmentFault: The registry did not say so within its patience, or refuses to.
         """
-        return self._schema(number, self._patiently(f"/schemas/ids/{number}"))
+        end = self._end()
+        return self._schema(number, self._patiently(f"/schemas/ids/{number}", end), end)
 
     def latest(self, subject: str) -> Schema:
         """The newest schema of a subject; raises as `schema` does."""
-        found = self._patiently(f"/subjects/{quote(subject, safe='')}/versions/latest")
-        return self._schema(int(found["id"]), found)
+        end = self._end()
+        found = self._patiently(f"/subjects/{quote(subject, safe='')}/versions/latest", end)
+        return self._schema(int(found["id"]), found, end)
 
     def register(self, subject: str, kind: str, text: str) -> Schema:
         """Makes `text` the newest schema of a subject; the same one again changes nothing.
@@ -108,30 +110,33 @@ class SchemaRegistry:
         """
         body = {"schema": text} if kind == "AVRO" else {"schema": text, "schemaType": kind}
         try:
-            found = self._patiently(f"/subjects/{quote(subject, safe='')}/versions", body)
+            found = self._patiently(f"/subjects/{quote(subject, safe='')}/versions", self._end(), body)
         except UnknownSchema as error:
             raise EnvironmentFault(f"the Schema Registry at {self.host} does not take it: {error}") from None
         return Schema(int(found["id"]), kind, text)
 
-    def _schema(self, number: int, found: Json) -> Schema:
+    def _end(self) -> float:
+        """When patience ends with what is asked now."""
+        return self._monotonic() + self._patience
+
+    def _schema(self, number: int, found: Json, end: float) -> Schema:
         references: dict[str, Reference] = {}
-        self._resolve(found.get("references") or (), references)
+        self._resolve(found.get("references") or (), references, end)
         kind = str(found.get("schemaType") or "AVRO")
         return Schema(number, kind, found["schema"], tuple(references.values()))
 
-    def _resolve(self, named: Sequence[Json], into: dict[str, Reference]) -> None:
+    def _resolve(self, named: Sequence[Json], into: dict[str, Reference], end: float) -> None:
         """Fetches what a schema refers to, and what that refers to."""
         for one in named:
             name = str(one["name"])
             if name not in into:
                 place = f"/subjects/{quote(str(one['subject']), safe='')}/versions/{int(one['version'])}"
-                found = self._patiently(place)
-                self._resolve(found.get("references") or (), into)
+                found = self._patiently(place, end)
+                self._resolve(found.get("references") or (), into, end)
                 into[name] = Reference(name, found["schema"])
 
-    def _patiently(self, path: str, body: Json = None) -> Json:
-        """The answer to a request, asked again while there is none and patience lasts."""
-        end = self._monotonic() + self._patience
+    def _patiently(self, path: str, end: float, body: Json = None) -> Json:
+        """The answer to a request, asked again while there is none and patience lasts, until `end`."""
         attempt = 0
         while True:
             try:
@@ -164,13 +169,22 @@ class SchemaRegistry:
             request.add_unredirected_header(name, value)  # a redirect does not carry the secret elsewhere
         try:
             with self._opener.open(request, timeout=self._timeout) as answer:
-                return _object(answer.read(_MOST_BYTES))
+                return _object(self._read(answer))
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error.code, error.read(_MOST_BYTES)) from None
         except (OSError, HTTPException, ValueError) as error:
             said = getattr(error, "reason", None) or error
             raise _NoAnswer(str(said) or type(said).__name__) from None
+
+    def _read(self, answer: Any) -> bytes:
+        """The whole answer; a socket's time-out is about its next bytes only."""
+        end, found = self._monotonic() + self._timeout, b""
+        while len(found) < _MOST_BYTES and (piece := answer.read1(_MOST_BYTES)):
+            found += piece
+            if self._monotonic() > end:
+                raise TimeoutError("the answer takes too long")
+        return found
 
     def _refusal(self, status: int, content: bytes) -> Exception:
         """What an answer that is none of the wanted ones means."""

@@ -20,6 +20,7 @@ __all__ = [
     "Segment",
     "absent",
     "bind_metadata",
+    "carries",
     "head",
     "remembers",
     "segments",
@@ -82,7 +83,7 @@ def bind_metadata(parts: Parts) -> None:
         elif isinstance(enricher, Batched):
             code.bind(f"ask{n}", enricher.asks(parts.functions[name]))
             code.write(f"kept{n}, waiting{n} = [], []")
-    if remembers(parts) or parts.leg.onward is not None:
+    if carries(parts):
         code.write("here = there = None", f"max_ahead = {parts.max_ahead}")
         code.write("carried = list(batch.headers)", "stamps = list(batch.timestamps)")
     if parts.watched:
@@ -91,6 +92,11 @@ def bind_metadata(parts: Parts) -> None:
         fields = [(f"m{n}", Any) for n in range(len(parts.enrichers))]
         names = {f"m{n}": name for n, (name, _) in enumerate(parts.enrichers)}
         code.bind("Metadata", msgspec.defstruct("Metadata", fields, gc=False, rename=names))
+
+
+def carries(parts: Parts) -> bool:
+    """Whether all headers and timestamps are at hand, as `carried` and `stamps`."""
+    return remembers(parts) or parts.leg.onward is not None
 
 
 def remembers(parts: Parts) -> bool:

@@ -34,6 +34,7 @@ from pointsman.engine.enriching import (
     Segment,
     absent,
     bind_metadata,
+    carries,
     head,
     remembers,
     segments,
@@ -161,7 +162,8 @@ def _decode(parts: Parts) -> None:
         write(f"raise unusable(raw, {parts.max_bytes})")
     if parts.decoder.open is not None:
         write("came = None")
-        with write.block(f"if {MARK!r} in raw and (opened := unpack(raw, batch.headers[i])) is not None:"):
+        marked = f"carried[i] and {MARK!r} in raw" if carries(parts) else f"raw.find({MARK!r}) >= 0"
+        with write.block(f"if {marked} and (opened := unpack(raw, batch.headers[i])) is not None:"):
             write("raw, came = opened")
     if parts.decoder.single:
         write("whole = decode_whole(raw)")

@@ -13,6 +13,7 @@ from pointsman.base.keys import key_text
 from pointsman.cel.program import Program
 from pointsman.cel.values import MISSING, article, type_name
 from pointsman.enrich.base import Tables, enrichers
+from pointsman.state.tables import Rows
 
 __all__ = ["Lookup"]
 
@@ -90,6 +91,18 @@ class Lookup:
 
         if take is None:
             return look_up
+        if isinstance(rows, Rows):
+            column = rows.column(take)
+
+            def look_up_value(key: Any) -> Any:
+                if key.__class__ is str:
+                    try:
+                        return column[key]
+                    except KeyError:
+                        pass
+                return look_up(key)
+
+            return look_up_value
 
         def look_up_column(key: Any) -> Any:
             if key.__class__ is str:

@@ -34,7 +34,11 @@ TYPES = ("string", "int", "double", "bool", "timestamp", "bytes", "list", "map")
 _LEAST: Final = 10
 """Values that must have been seen before one can be an outlier."""
 _IDLE_MS: Final = 30 * 86_400_000
-_DUPLICATES, _OUTLIERS, _LEARNED = 0, 1, 1000  # slots of the store, the latter with the check's number
+_MOST_LEARNED: Final = 10_000
+"""Values of a category that are known at a time."""
+
+_DUPLICATES, _OUTLIERS, _LEARNED, _KNOWN = 0, 1, 1000, 60_000
+"""Slots of the store, but for the first with the check's number. The last is that of the empty key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +248,14 @@ class Remembering(Quality):
         within = 0 if self._keys.duplicates is None else round(self._keys.duplicates.within * 1000)
 
         def idle(values: dict[int, Any], now_ms: int) -> bool:
+            if max(values, default=0) >= _KNOWN:
+                return False
             last = [_IDLE_MS + value[0] for slot, value in values.items() if value and slot != _DUPLICATES]
             if values.get(_DUPLICATES) is not None:
                 last.append(values[_DUPLICATES] + within)
             return bool(last) and max(last) < now_ms
 
-        return Shelf(backing, idle, self._told)
+        return Shelf(backing, idle, self._told, _unlearned)
 
     def recall(self, store: Store, tables: Tables) -> Callable[..., dict[str, Any]]:  # noqa: ARG002  it reads none
         """From an event's time, whether it counts, its age and the values to the indicators."""
@@ -294,8 +300,18 @@ class Remembering(Quality):
             if known != "learn" or name is None:
                 continue
             seen = store.get(name, _LEARNED + number)
-            judged.append(seen is not None or checks.category(program.shown(), name, (), reasons))
-            if counts and (seen is None or when > seen[0] + 3_600_000):
+            if seen is None:
+                judged.append(checks.category(program.shown(), name, (), reasons))
+                if (store.get("", _KNOWN + number) or 0) >= _MOST_LEARNED:
+                    reasons.append(
+                        f"{program.shown()}: {_MOST_LEARNED:,} values are known, and no more learned"
+                    )
+                elif counts:
+                    store.put(name, _LEARNED + number, [when])
+                    store.put("", _KNOWN + number, (store.get("", _KNOWN + number) or 0) + 1)
+                continue
+            judged.append(True)
+            if counts and when > seen[0] + 3_600_000:
                 store.put(name, _LEARNED + number, [when])
         if judged:
             before = found.get("categories")
@@ -310,9 +326,19 @@ class Remembering(Quality):
                 told["last seen"] = value
             elif slot < _LEARNED:
                 told[f"numbers of {self._keys.outliers[slot - _OUTLIERS][0].shown()}"] = value[1]
+            elif slot >= _KNOWN:
+                told[f"values of {self._keys.categories[slot - _KNOWN][0].shown()}"] = value
             else:
                 told[f"{self._keys.categories[slot - _LEARNED][0].shown()} last seen"] = value[0]
         return told
+
+
+def _unlearned(store: Shelf, values: dict[int, Any]) -> None:
+    """A key was dropped, and what was learned of it."""
+    for slot, value in values.items():
+        if value is not None and slot >= _LEARNED:
+            known = slot - _LEARNED + _KNOWN
+            store.put("", known, (store.get("", known) or 1) - 1)
 
 
 def _repeated(

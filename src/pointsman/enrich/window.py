@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pointsman.base.config import Choice, Duration, Expression, Flag, MapOf, Nested, Number, OneOf
 from pointsman.base.config import key as declare
@@ -14,7 +14,9 @@ from pointsman.cel.program import Program
 from pointsman.cel.values import MISSING
 from pointsman.enrich.base import Tables, enrichers
 from pointsman.state.base import Backing
+from pointsman.state.memory import Memory
 from pointsman.state.window import BARE, KINDS, Aggregate, Window
+from pointsman.state.window_cells import cells_of
 from pointsman.state.window_exact import ExactStore
 from pointsman.state.window_store import WindowStore
 
@@ -154,6 +156,7 @@ def plan(over: Over) -> Plan:
         where=over.where is not None,
         include=over.include,
     )
+    _bounded(window)
     texts = list(values)
     definition = {
         "version": 1,
@@ -164,6 +167,25 @@ def plan(over: Over) -> Plan:
         "aggregates": [[one.kind, None if one.value is None else texts[one.value]] for one in aggregates],
     }
     return Plan(window, tuple(values.values()), json.dumps(definition))
+
+
+_MOST_NUMBERS: Final = 110
+"""Of a sub-bucket; each takes 9 bytes of a record of 1 KiB."""
+
+_MOST_VALUES: Final = 97
+"""Of an event of an exact window; each takes 10 bytes of the 980 that a record has for events."""
+
+
+def _bounded(window: Window) -> None:
+    """Raises a Misfit where what is kept does not fit into a record."""
+    if window.exact:
+        found, most = len(ExactStore(window, Memory()).uses), _MOST_VALUES
+        what = f"the window keeps {found} values of each event"
+    else:
+        found = sum(len(cell.fields) for cell in cells_of(window) if not cell.sketch)
+        most, what = _MOST_NUMBERS, f"the window keeps {found} numbers in each sub-bucket"
+    if found > most:
+        raise Misfit("E205", f"{what}, of at most {most}", "spread the aggregates over several fields")
 
 
 def _aggregates(over: Over, values: dict[str, Program]) -> list[Aggregate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -48,17 +49,17 @@ class Assignment:
         for p in places:
             self.owned[p.topic, p.partition] = Partition(p.topic, p.partition)
 
-    def remove(self, places: Iterable[TopicPartition], drop: Callable[[Partition], int]) -> int:
-        """Partitions are gone; `drop` forgets what waits of one. Returns how many events that left."""
-        left = 0
+    def remove(self, places: Iterable[TopicPartition], drop: Callable[[Partition], int]) -> Counter[str]:
+        """Partitions are gone; `drop` forgets what waits of one. Returns how many events left, by topic."""
+        left: Counter[str] = Counter()
         for p in places:
             place = (p.topic, p.partition)
             self._gone.add(place)
             self._ended.discard(place)
             partition = self.owned.pop(place, None)
             if partition is not None:
-                left += drop(partition)
-        self._metrics.count("pointsman_discarded_total", left)
+                left[p.topic] += drop(partition)
+        self._metrics.count("pointsman_discarded_total", left.total())
         return left
 
     def renew(self, committed: Mapping[Place, int]) -> None:
@@ -77,6 +78,26 @@ class Assignment:
         if not self._gone:
             return messages
         return [m for m in messages if (m.topic(), m.partition()) not in self._gone]
+
+    def unseen(self, messages: Iterable[Any]) -> tuple[list[Any], Counter[str]]:
+        """Those messages that were not handed out before in this assignment; how many were, by topic.
+
+        A rebalance of the group stops fetching for a moment. Where that meets a batch that the client is just
+        handing out, it goes on before that batch, and hands it out once more.
+        """
+        ends = dict[Place, int]()
+        new, again = [], Counter[str]()
+        for message in messages:
+            place, offset = (message.topic(), message.partition()), message.offset()
+            end = ends.get(place)
+            if end is None:
+                end = self.owned[place].position or 0
+            if offset < end:
+                again[place[0]] += 1
+            else:
+                ends[place] = offset + 1
+                new.append(message)
+        return new, again
 
     # Ends.
 

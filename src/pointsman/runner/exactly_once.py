@@ -8,6 +8,7 @@ aborted     the worker goes back: uncommitted changes of state are dropped, and 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -17,6 +18,7 @@ from pointsman.runner.assignment import Place, names
 from pointsman.runner.flow import Engine, Flow
 from pointsman.runner.headers import HeadersFor
 from pointsman.runner.loop import Worker
+from pointsman.runner.shares import Shares
 from pointsman.runner.slices import Slices
 from pointsman.runner.transactional import TransactionalWriter
 from pointsman.runner.transactions import Transactions
@@ -38,6 +40,7 @@ class ExactlyOnce(Worker):
     """
 
     transactions: Transactions
+    _flow: Slices
     _writer: TransactionalWriter
 
     def _make_flow(self, engine: Engine, headers: HeadersFor | None) -> Flow:
@@ -53,7 +56,7 @@ class ExactlyOnce(Worker):
         self._begun: dict[Place, int] = {}
         pace = self._pace
         sources = [t for t in self._topics if self._stages is None or self._stages.begins(t)]
-        return Slices(
+        flow = Slices(
             engine,
             self.transactions,
             patience=pace.patience,
@@ -62,6 +65,8 @@ class ExactlyOnce(Worker):
             headers=headers,
             together=sources if self._state is not None and len(sources) > 1 else (),
         )
+        self._shares = Shares(pace.in_flight, pace.bytes, flow.lane)
+        return flow
 
     def _begin(self, messages: list[Any]) -> None:
         """Remembers where partitions begin of which the client has handed messages out."""
@@ -93,6 +98,7 @@ class ExactlyOnce(Worker):
 
     def _full(self, now: float) -> bool:
         if not self.transactions.failed:
+            self._look()
             return super()._full(now)
         if not self._intake.paused:
             self._intake.pause()
@@ -100,30 +106,37 @@ class ExactlyOnce(Worker):
         self.transactions.wait(_POLL_SECONDS)
         return True
 
+    def _look(self) -> None:
+        """Finds the partitions that have their share of what may be under way."""
+        flow, shares, owned = self._flow, self._shares, self._partitions.owned
+        had = bool(shares.full)
+        shares.look(owned.values(), flow.events, flow.bytes)
+        if had:
+            self._intake.let_go(lambda place: flow.lane(owned[place]) in shares.full)
+
+    def _has_room(self) -> bool:
+        if not self._shares.full:
+            return super()._has_room()
+        return self._shares.room and self._flow.events < self._pace.in_flight
+
+    def _is_half_free(self) -> bool:
+        return super()._is_half_free() or (bool(self._shares.full) and self._has_room())
+
     def _fetch(self, now: float) -> list[Any]:
         messages = super()._fetch(now)
         self._begin(messages)
         if not self.transactions.failed:
-            return self._new(messages)
-        if self._link.quota is not None:  # a rebalance failed meanwhile; they will be fetched again
-            self._link.quota.give_back(len(messages))
+            taken, left = self._shares.admit(messages, self._partitions.owned)
+            if left:
+                self._intake.keep_back(left)
+            return taken
+        # A rebalance failed meanwhile; they will be fetched again.
+        self._intake.give_back(Counter(m.topic() for m in messages))
         return []
 
-    def _new(self, messages: list[Any]) -> list[Any]:
-        """Those messages that were not taken before in this assignment of their partition.
-
-        Seldom, around a rebalance, the client hands a partition out from its beginning once more.
-        """
-        taken = {place: p.position for place, p in self._partitions.owned.items() if p.position is not None}
-        new = [m for m in messages if m.offset() >= taken.get((m.topic(), m.partition()), 0)]
-        if len(new) < len(messages):
-            again = len(messages) - len(new)
-            if self._link.quota is not None:
-                self._link.quota.give_back(again)
-            self._link.say(
-                "broker_trouble", problem=f"{again} events were handed out again; they are left out"
-            )
-        return new
+    @property
+    def _once(self) -> bool:
+        return True
 
     def _sending(self) -> bool:
         return not self.transactions.idle
@@ -141,6 +154,8 @@ class ExactlyOnce(Worker):
             asked = self._intake.consumer.committed(places, timeout=_ASK_SECONDS) if places else []
             if any(place.error is not None for place in asked):
                 return
+            if self._state is not None and not self._state.settled():
+                return
             found = {(place.topic, place.partition): place.offset for place in asked}
             sent = self.transactions.sent()
             # The answer to a commit may be what was lost.
@@ -151,17 +166,15 @@ class ExactlyOnce(Worker):
             return
         again = self.transactions.resolve(committed=happened)
         for partition in list(owned.values()):
-            again += partition.waiting
+            again[partition.topic] += partition.waiting
             self._flow.drop(partition)
         self._partitions.renew(found)
         if self._state is not None:
             self._state.discard()
-        self._metrics.count("pointsman_discarded_total", again)
-        self._link.say("went_back", partitions=names(places), discarded=again)
+        self._metrics.count("pointsman_discarded_total", again.total())
+        self._link.say("went_back", partitions=names(places), discarded=again.total())
         self._intake.forget()
-        if again and self._link.quota is not None:
-            self._link.quota.give_back(again)
-            self._intake.exhausted = False
+        self._intake.give_back(again)
         self._intake.resume()
 
     def _seek(self, committed: dict[Place, int]) -> None:

@@ -181,6 +181,12 @@ class Follower:
     # In the thread.
 
     @property
+    def _doing(self) -> str:
+        """What does not succeed, for whoever sees only that a broker is asked."""
+        names = ", ".join(f"'{table.name}'" for table in self._tables)
+        return f"cannot read the table{'s' if ',' in names else ''} {names}, made of a topic"
+
+    @property
     def _unsettled(self) -> bool:
         """Whether other partitions are wanted than are read."""
         return not self._whole and self._wanted != {number for _, number in self._parts}
@@ -189,7 +195,7 @@ class Follower:
         try:
             consumer: Any = Consumer(self._config)
         except KafkaException as error:
-            self._fail(fault(error.args[0], self._config, "cannot read tables"))
+            self._fail(fault(error.args[0], self._config, self._doing))
             return
         try:
             if self._whole:
@@ -206,7 +212,7 @@ class Follower:
                     self._grow(consumer)
                 self._turn(consumer)
         except KafkaException as error:
-            self._fail(fault(error.args[0], self._config, "cannot read tables"))
+            self._fail(fault(error.args[0], self._config, self._doing))
         except PointsmanError as error:
             self._fail(error)
         except Exception as error:  # a thread that ends in silence would leave rows as they were
@@ -241,7 +247,7 @@ class Follower:
                     "correct the document"
                 )
             elif will_not_pass(error) or error.fatal():
-                raise fault(error, self._config, "cannot read tables", message.topic() or "")
+                raise fault(error, self._config, self._doing, message.topic() or "")
         for place, records in runs.items():
             self._apply(place, records)
 

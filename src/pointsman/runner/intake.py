@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from pointsman.runner.link import Link
 from pointsman.runner.messages import unreadable
 
 __all__ = ["Intake"]
+
+_MOST_KEPT = 1000
+_MOST_KEPT_BYTES = 1 << 20
+"""What is kept back of a partition before the client stops reading it."""
 
 Gone = Callable[[Consumer, list[TopicPartition]], None]
 """Called by the client, inside `fetch`, `serve` and `close`, with partitions that came or went."""
@@ -47,6 +52,9 @@ class Intake:
         self._link = link
         self.stash: list[Any] = []
         self._withheld: set[tuple[str, int]] = set()
+        self._kept: dict[tuple[str, int], deque[Any]] = {}
+        self._full: set[tuple[str, int]] = set()
+        self._halted: set[tuple[str, int]] = set()
         self._eager = config.get("partition.assignment.strategy") != "cooperative-sticky"
         self.consumer = Consumer({**config, "on_commit": partitions.committed})
         self.exhausted = False
@@ -65,35 +73,89 @@ class Intake:
         quota, taken = self._link.quota, 0
         if quota is not None:
             taken = quota.take(room)
+            if taken:
+                self._replenished()  # another worker gave some back
             if not taken and not self._free:
                 self.exhausted = True
                 return []
             if not taken:
                 self._exhaust()
             room = taken or room
-        messages = self.stash[:room]
-        del self.stash[:room]
+        messages = self._kept_ones(room)
         self._partitions.begin()
+        fresh: list[Any] = []
         if not messages:
             first = self.consumer.poll(wait)
             if first is not None:
-                messages.append(first)
-        if messages and len(messages) < room:
-            messages += self.consumer.consume(room - len(messages), 0)
-        messages = self._partitions.ours(self._events(messages))
+                fresh.append(first)
+        if (messages or fresh) and len(messages) + len(fresh) < room:
+            fresh += self.consumer.consume(room - len(messages) - len(fresh), 0)
+        messages = self._partitions.ours(messages + self._events(fresh))
         if quota is not None:
             counted = sum(m.topic() not in self._free for m in messages) if self._free else len(messages)
             if counted < taken:
                 quota.give_back(taken - counted)
         return messages
 
+    def _kept_ones(self, room: int) -> list[Any]:
+        """Up to `room` of those that were kept back and of those in the stash, but for what has to wait."""
+        messages: list[Any] = []
+        for place, kept in list(self._kept.items()):
+            if place in self._full or self._is_spent(place[0]):
+                continue
+            while kept and len(messages) < room:
+                messages.append(kept.popleft())
+            if not kept:
+                del self._kept[place]
+            if place in self._halted and len(kept) < _MOST_KEPT // 2:
+                self._halted.discard(place)
+                self._go_on([TopicPartition(*place)])
+        if self.stash and len(messages) < room:
+            free = [m for m in self.stash if not self._is_spent(m.topic())][: room - len(messages)]
+            handed = set(map(id, free))
+            self.stash = [m for m in self.stash if id(m) not in handed]
+            messages += free
+        return messages
+
+    def keep_back(self, messages: list[Any]) -> None:
+        """These were handed out and not taken; nothing of their partitions is handed out before `let_go`.
+
+        The client goes on for a while: to stop it and let it go on costs more than what it brings meanwhile.
+        """
+        for place in {(m.topic(), m.partition()) for m in messages}:
+            mine = [m for m in messages if (m.topic(), m.partition()) == place]
+            kept = deque(sorted([*self._kept.get(place, ()), *mine], key=lambda message: message.offset()))
+            self._kept[place] = kept
+            self._full.add(place)
+            many = len(kept) >= _MOST_KEPT or sum(len(m.value() or b"") for m in kept) >= _MOST_KEPT_BYTES
+            if many and place not in self._halted:
+                self._halted.add(place)
+                self.consumer.pause([TopicPartition(*place)])
+        self.give_back(Counter(m.topic() for m in messages))
+
+    def let_go(self, full: Callable[[tuple[str, int]], bool]) -> None:
+        """Partitions that were kept back hand out again, but for those that still are `full`."""
+        self._full = {place for place in self._full if full(place)}
+
+    def give_back(self, events: Mapping[str, int]) -> None:
+        """So many events of each topic were handed out, and will be again: the run's number is not spent."""
+        counted = sum(n for topic, n in events.items() if topic not in self._free)
+        if counted and self._link.quota is not None:
+            self._link.quota.give_back(counted)
+            self._replenished()
+
+    def _replenished(self) -> None:
+        """The source may give more events after all."""
+        if self.exhausted:
+            self.exhausted = False
+            if not self.paused:
+                self.resume()
+
     def _exhaust(self) -> None:
         """The source has given its number of events; what goes on by another key goes on."""
         if not self.exhausted:
             self.exhausted = True
-            held = [p for p in self.consumer.assignment() if p.topic not in self._free]
-            self.consumer.pause(held)
-        self.stash = [m for m in self.stash if m.topic() in self._free]
+            self.consumer.pause([p for p in self.consumer.assignment() if p.topic not in self._free])
 
     def serve(self) -> None:
         """Lets the client do its callbacks while all partitions are paused."""
@@ -110,7 +172,7 @@ class Intake:
     def resume(self) -> None:
         """Takes again."""
         self.paused = False
-        self.consumer.resume([p for p in self.consumer.assignment() if not self._is_withheld(p)])
+        self._go_on(self.consumer.assignment())
 
     def withhold(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions wait, whatever else does not; before they are taken on."""
@@ -121,12 +183,20 @@ class Intake:
         if not partitions:
             return
         self._withheld.difference_update((p.topic, p.partition) for p in partitions)
-        if resume and not self.paused:
-            self.consumer.resume([p for p in partitions if not self._is_withheld(p)])
+        if resume:
+            self._go_on(partitions)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has messages that the client handed out."""
+        return bool(self.stash or self._kept)
 
     def forget(self) -> None:
         """Drops what was fetched and not handed out: it will be fetched again."""
         self.stash.clear()
+        self._kept.clear()
+        self._full.clear()
+        self._halted.clear()
 
     def take_on(self, partitions: list[TopicPartition]) -> None:
         """Partitions were assigned.
@@ -144,20 +214,31 @@ class Intake:
         if goes_on:
             self.consumer.resume(goes_on)
 
-    def given_up(self, left: int) -> None:
-        """Partitions are gone, with `left` events that were taken and that their next owner takes again."""
+    def given_up(self, left: Mapping[str, int]) -> None:
+        """Partitions are gone; so many events of each topic were taken and will be by their next owner."""
         self.stash = self._partitions.ours(self.stash)
-        if left and self._link.quota is not None:
-            self._link.quota.give_back(left)
+        owned = self._partitions.owned.keys()
+        self._full &= owned
+        self._halted &= owned
+        self._kept = {place: kept for place, kept in self._kept.items() if place in owned}
+        self.give_back(left)
 
     def close(self) -> None:
         """Leaves the group."""
         self.consumer.close()
 
     def _is_withheld(self, place: TopicPartition) -> bool:
-        if self.exhausted and place.topic not in self._free:
-            return True
-        return (place.topic, place.partition) in self._withheld
+        found = (place.topic, place.partition)
+        return self._is_spent(place.topic) or found in self._withheld or found in self._halted
+
+    def _is_spent(self, topic: str) -> bool:
+        """Whether the run's number of events leaves none for a topic."""
+        return self.exhausted and topic not in self._free
+
+    def _go_on(self, partitions: Iterable[TopicPartition]) -> None:
+        """Has the client go on with those that nothing holds."""
+        if not self.paused:
+            self.consumer.resume([p for p in partitions if not self._is_withheld(p)])
 
     def _events(self, messages: list[Any]) -> list[Any]:
         """Those messages that are events; acts on what the client reports in their place."""

@@ -143,9 +143,10 @@ class Worker:
 
     def _keep(self) -> None:
         """Writes what changed of state since the last time, before a commit; it holds from then on."""
-        if self._state is not None and (changes := self._state.drain()):
-            self._writer.keep(changes)
-            self._state.apply(changes)
+        if self._state is not None:
+            for changes in self._state.drain():
+                self._writer.keep([changes])
+                self._state.apply([changes])
 
     def _send_on(self, batch: Batch, moved: Moved) -> Sequence[int]:
         """Writes events that go on by another key; returns the places of those too large for the topic."""
@@ -213,16 +214,15 @@ class Worker:
 
     def _full(self, now: float) -> bool:
         """Whether the limits leave no room; where that lasts, consuming pauses until half of them is free."""
-        flow, pace = self._flow, self._pace
+        flow = self._flow
         if self._intake.paused:
             self._intake.serve()
-            if flow.events > pace.in_flight // 2 or flow.bytes > pace.bytes // 2:
+            if not self._is_half_free():
                 return True
             self._intake.resume()
             self._full_since = None
             self._link.say("resumed", in_flight=flow.events, bytes=flow.bytes)
-        # A little room would make little batches, and those are dear.
-        if flow.events + self._least <= pace.in_flight and flow.bytes < pace.bytes:
+        if self._has_room():
             self._full_since = None
             return False
         if self._full_since is None:
@@ -233,10 +233,35 @@ class Worker:
             self._intake.pause()
         return True
 
+    def _has_room(self) -> bool:
+        """Whether more may be taken: a little room would make little batches, and those are dear."""
+        flow, pace = self._flow, self._pace
+        return flow.events + self._least <= pace.in_flight and flow.bytes < pace.bytes
+
+    def _is_half_free(self) -> bool:
+        """Whether consuming may go on after it was paused."""
+        flow, pace = self._flow, self._pace
+        return flow.events <= pace.in_flight // 2 and flow.bytes <= pace.bytes // 2
+
     def _fetch(self, now: float) -> list[Any]:
         """The messages that are there; waits for the first where nothing else is to be done."""
         room = min(self._most, self._pace.in_flight - self._flow.events)
-        return self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
+        messages = self._intake.fetch(room, 0.0 if self._flow.events else self._wait(now))
+        return self._new(messages) if self._once else messages
+
+    @property
+    def _once(self) -> bool:
+        """Whether an event that the client hands out twice would do harm."""
+        return self._state is not None
+
+    def _new(self, messages: list[Any]) -> list[Any]:
+        """Those messages that were not handed out before."""
+        new, again = self._partitions.unseen(messages)
+        if again:
+            self._intake.give_back(again)
+            problem = f"{again.total():,} events were handed out again; they are left out"
+            self._link.say("broker_trouble", problem=problem)
+        return new
 
     def _wait(self, now: float) -> float:
         """Seconds that the worker may wait for events."""
@@ -374,7 +399,7 @@ class Worker:
             self._intake.release(partitions, resume=False)
             self._state.give_up(partitions)
         self._busy_at = self._clock.monotonic()
-        return left
+        return left.total()
 
     def _tell_owned(self) -> None:
         self._owns({number for _, number in self._partitions.owned})
@@ -420,7 +445,12 @@ class Worker:
 
     def _idle(self) -> float | None:
         """Seconds since the last event where nothing is left to do; None while something is."""
-        if self._flow.events or self._held() or not self._partitions.at_end(self._spent()):
+        if (
+            self._flow.events
+            or self._intake.holds
+            or self._held()
+            or not self._partitions.at_end(self._spent())
+        ):
             return None
         if self._stages is not None and self._sending():
             self._busy_at = self._clock.monotonic()  # what is sent on comes back, here or to another worker

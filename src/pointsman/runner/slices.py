@@ -224,7 +224,7 @@ class Slices(Flow):
         flight: Any = _Flight(decided)
         late = self._call(flight, size / len(batch)) if decided.calls else ()
         behind = ends(batch)
-        if late or any(self._lane(owned[place]) in self._queues for place, _ in behind):
+        if late or any(self.lane(owned[place]) in self._queues for place, _ in behind):
             self._cut(flight, late, owned)
         else:
             offsets = [(owned[place], last + 1) for place, last in behind]
@@ -242,12 +242,13 @@ class Slices(Flow):
 
     def drop(self, partition: Partition) -> int:
         """Forgets what waits of a partition that was given up; returns how many events that were."""
-        for piece in self._queues.pop(self._lane(partition), ()):
+        for piece in self._queues.pop(self.lane(partition), ()):
             self._waiting -= len(piece.places)
             self._waiting_bytes -= piece.size
         return partition.release()
 
-    def _lane(self, partition: Partition) -> Lane:
+    def lane(self, partition: Partition) -> Lane:
+        """What is published in one order with a partition."""
         return partition.number if partition.topic in self._together else partition
 
     def _cut(self, flight: _Flight, late: Sequence[Call], owned: Mapping[Place, Partition]) -> None:
@@ -258,7 +259,7 @@ class Slices(Flow):
         pieces: dict[Lane, _Slice] = {}
         for i, place in enumerate(zip(batch.topics, batch.partitions, strict=True)):
             partition = owned[place]
-            lane = self._lane(partition)
+            lane = self.lane(partition)
             piece = pieces.get(lane)
             if piece is None:
                 piece = pieces[lane] = _Slice(flight)
@@ -266,7 +267,7 @@ class Slices(Flow):
             piece.take(i, partition, batch.offsets[i], size, answered=i not in unanswered)
             flight.slices[i] = piece
         for place, changes in decided.changes.items():
-            piece = pieces[self._lane(owned[place])]
+            piece = pieces[self.lane(owned[place])]
             piece.changes += [(place[1], name, found) for name, found in changes]
         free = []
         for lane, piece in pieces.items():
@@ -285,7 +286,7 @@ class Slices(Flow):
             piece = flight.slices[i]
             piece.left -= 1
             if piece.left == 0 and piece.owned:  # an earlier assignment's is stale
-                touched[self._lane(next(iter(piece.shares)))] = None
+                touched[self.lane(next(iter(piece.shares)))] = None
         free: list[Any] = []
         for lane in touched:
             queue = self._queues.get(lane)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from pointsman.runner.changes import Changes
 from pointsman.runner.logs import Say
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.restore import Restore, limits
-from pointsman.state.base import Backing, Store, StoreSpec
-from pointsman.state.memory import Memory
+from pointsman.state.base import Backing, Change, Store, StoreSpec
+from pointsman.state.memory import Memory, Settled
 
 __all__ = ["SWEEP_SECONDS", "SWEPT", "StateKeeper", "backing_in", "times_of", "widened"]
 
@@ -35,6 +35,8 @@ Opening = Callable[[str, int], Backing]
 
 _TELL_SECONDS = 5.0
 _MARK_SECONDS = 10.0
+_HANGS_SECONDS = 30.0
+"""Longer than a transaction of a killed worker is open, by its time-out."""
 SWEEP_SECONDS = 1.0
 SWEPT = 500
 """Keys of a store and partition that are looked at each time."""
@@ -43,10 +45,14 @@ _TIME = re.compile(rb'","time":(-?\d+)')
 """In a decision record; within a text the quotes would be escaped."""
 
 
-def backing_in(folder: Path | None, pipeline: str) -> Opening:
-    """Backings in memory, or on disk under `folder`."""
+def backing_in(folder: Path | None, pipeline: str, *, settled: bool) -> Opening:
+    """Backings in memory, or on disk under `folder`.
+
+    Args:
+        settled: Whether nothing is ever taken back.
+    """
     if folder is None:
-        return lambda _store, _number: Memory()
+        return lambda _store, _number: Settled() if settled else Memory()
     from pointsman.state.disk import Disk
 
     return lambda store, number: Disk(folder / pipeline / store / str(number))
@@ -89,6 +95,7 @@ class StateKeeper:
         opening: Where state is kept.
         """
         self._specs = specs
+        self._names = {spec.field: spec.name for spec in specs}
         self._changelogs = changelogs
         self._partitions = partitions
         self._kafka = kafka
@@ -98,6 +105,8 @@ class StateKeeper:
         self._held: dict[int, _Held] = {}
         self._restores: dict[Restore, dict[int, _Held]] = {}
         self._tell_at = 0.0
+        self._hangs_at = 0.0
+        self._read = 0
         self._sweep_at = time.monotonic() + SWEEP_SECONDS
         self._mark_at = time.monotonic() + _MARK_SECONDS
         self._marks: dict[Place, int] = {}
@@ -153,6 +162,7 @@ class StateKeeper:
                 ready += self._restored(restore, wanted)
         if self._restores and now >= self._tell_at:
             self._tell_at = now + _TELL_SECONDS
+            self._look_for_hanging(now)
             for restore in self._restores:
                 self._say(
                     "state_restoring",
@@ -221,15 +231,13 @@ class StateKeeper:
             if held is not None and store in held.backings:
                 held.backings[store].apply(found)
 
-    def drain(self) -> Changes:
-        """What changed in all stores since the last time."""
-        found: Changes = []
+    def drain(self) -> Iterator[tuple[int, str, Sequence[Change]]]:
+        """What changed in each store since the last time."""
         for number, held in self._held.items():
-            stores = held.stores
-            if stores is not None:
-                drained = [(number, spec.name, stores[spec.field].drain()) for spec in self._specs]
-                found += [one for one in drained if one[2]]
-        return found
+            for field, store in (held.stores or {}).items():
+                found = store.drain()
+                if found:
+                    yield number, self._names[field], found
 
     def discard(self) -> None:
         """What is not committed never was."""
@@ -238,6 +246,47 @@ class StateKeeper:
                 backing.discard()
             for store in (held.stores or {}).values():
                 store.forget()
+
+    def settled(self) -> bool:
+        """Whether no transaction is open in the changelogs of this worker's partitions; it has none itself.
+
+        A broker that is killed while it aborts a transaction may take it for aborted and never tell the
+        partitions (a hanging transaction, KIP-664). The next commit under the same transactional id would
+        commit its records too, so a worker whose transaction failed must not go on before it is gone.
+        """
+        hanging = self._open({number for number, held in self._held.items() if held.stores is not None})
+        now = time.monotonic()
+        if not hanging:
+            self._hangs_at = 0.0
+        elif self._hangs_at == 0.0:
+            self._hangs_at = now + _HANGS_SECONDS
+        elif now >= self._hangs_at:
+            self._tell_hanging(hanging)
+        return hanging == []
+
+    def _look_for_hanging(self, now: float) -> None:
+        """Says, where restoring has come no further for long, that a transaction holds it up."""
+        read = sum(restore.records for restore in self._restores)
+        if self._hangs_at == 0.0 or read != self._read:
+            self._hangs_at, self._read = now + _HANGS_SECONDS, read
+        elif now >= self._hangs_at:
+            hanging = self._open({number for restore in self._restores for number in restore.numbers})
+            if hanging:
+                self._tell_hanging(hanging)
+
+    def _open(self, numbers: Collection[int]) -> list[Place] | None:
+        """Partitions of changelogs that have an open transaction; None where nobody tells."""
+        places = [(topic, number) for topic in self._changelogs.values() for number in numbers]
+        try:
+            ends, stable = limits(self._kafka, places)[1], limits(self._kafka, places, stable=True)[1]
+        except PointsmanError:
+            return None
+        return [place for place in places if stable[place] < ends[place]]
+
+    def _tell_hanging(self, places: Sequence[Place]) -> None:
+        self._hangs_at = time.monotonic() + _HANGS_SECONDS
+        told = [f"{topic}-{number}" for topic, number in places]
+        self._say("transaction_hangs", partitions=told, do="kafka-transactions.sh find-hanging, then abort")
 
     def checkpoint(self, *, last: bool = False) -> None:
         """All that was written is committed and applied: remembers that on disk, now and then.

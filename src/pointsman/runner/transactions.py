@@ -8,7 +8,7 @@ While a transaction is committed its producer takes no records: effects that com
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -238,8 +238,8 @@ class Transactions:
         """The offsets of the transaction that failed, of partitions that are still the worker's."""
         return _ends(self._units)
 
-    def resolve(self, *, committed: bool) -> int:
-        """The worker has gone back; returns how many events will be decided again.
+    def resolve(self, *, committed: bool) -> Counter[str]:
+        """The worker has gone back; returns how many events of each topic will be decided again.
 
         Args:
             committed: Whether the transaction that seemed to fail was committed after all.
@@ -249,7 +249,9 @@ class Transactions:
             self._committed()
         else:
             self._metrics.count("pointsman_transactions_total", 1, "aborted")
-        again = sum(u.effects.events for u in (*self._units, *self._waiting))
+        again: Counter[str] = Counter()
+        for unit in (*self._units, *self._waiting):
+            again[unit.effects.ends[0][0].topic] += unit.effects.events
         self._units.clear()
         self._waiting.clear()
         self._asked.clear()

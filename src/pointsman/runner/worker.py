@@ -185,7 +185,7 @@ def _state(
         writer.changelogs,
         ground.partitions,
         document.kafka,
-        backing_in(settings.state_dir, document.pipeline),
+        backing_in(settings.state_dir, document.pipeline, settled=document.delivery != "exactly_once"),
         link.say,
         metrics,
     )

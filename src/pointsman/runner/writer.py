@@ -15,8 +15,12 @@ from pointsman.runner.extracts import Extract
 from pointsman.runner.metrics import Metrics
 from pointsman.runner.order import Key
 from pointsman.runner.records import ANY, Records, Target, beyond
+from pointsman.state.base import Change
 
 __all__ = ["Writer"]
+
+_AT_ONCE = 1000
+"""Changes of state that are handed over together: more would leave the processor's caches."""
 
 
 class Writer(Records):
@@ -61,17 +65,20 @@ class Writer(Records):
             EnvironmentFault: Kafka does not take them.
         """
         for number, store, found in changes:
-            topic = self.changelogs[store]
-            messages = [{"key": key, "value": value} for key, value in found]
-            size = sum([len(key) if value is None else len(key) + len(value) for key, value in found])
-            if self._has_room(len(messages), size):
-                self._hand_over(topic, messages, number)
-            else:
-                for key, value in found:
-                    self._produce(topic, value, key, (), 0, number)
-            self.bytes += size
-            self._metrics.count("pointsman_state_records_total", len(messages))
-            self._metrics.count("pointsman_state_bytes_total", size)
+            for first in range(0, len(found), _AT_ONCE):
+                self._keep(self.changelogs[store], found[first : first + _AT_ONCE], number)
+
+    def _keep(self, topic: str, found: Sequence[Change], partition: int) -> None:
+        messages = [{"key": key, "value": value} for key, value in found]
+        size = sum([len(key) if value is None else len(key) + len(value) for key, value in found])
+        if self._has_room(len(messages), size):
+            self._hand_over(topic, messages, partition)
+        else:
+            for key, value in found:
+                self._produce(topic, value, key, (), 0, partition)
+        self.bytes += size
+        self._metrics.count("pointsman_state_records_total", len(messages))
+        self._metrics.count("pointsman_state_bytes_total", size)
 
     def flush(self, seconds: float) -> bool:
         """Waits until all is acknowledged; returns False where that takes longer than `seconds`.

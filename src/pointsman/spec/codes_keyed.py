@@ -10,6 +10,10 @@ __all__ = ["KEYED"]
 
 _SPEND = "enrich:\n  spend: {window: {key: user_id, over: 1h, sum: amount}}\n"
 
+_ROWS = "tables: {profiles: {topic: profiles, scope: partition}}\nenrich:\n"
+_BY_DEVICE = "  seen: {window: {key: device, over: 1h, count: true, repartition: true}}\n"
+_TIER = "  tier: {lookup: profiles, key: user_id, take: tier, default: none}\n"
+
 KEYED: Final = {
     "E243": Code(
         "a window by another key than the source's",
@@ -18,6 +22,14 @@ KEYED: Final = {
         "Take `source.key`, or add `repartition: true`, which sends events through a topic of their own.",
         "enrich:\n  seen: {window: {key: device, over: 1h, count: true}}",
         "enrich:\n  seen: {window: {key: user_id, over: 1h, count: true}}",
+    ),
+    "E247": Code(
+        "a table of the worker's partitions behind a window by another key",
+        "With `scope: partition` a worker holds the rows of its partitions of the source. Behind a window "
+        "with `repartition: true` it has events of other partitions, whose rows are another worker's.",
+        "Read the table in a field before that window, or use `scope: global`.",
+        _ROWS + _BY_DEVICE + _TIER,
+        _ROWS + _TIER + _BY_DEVICE,
     ),
     "W244": Code(
         "a condition that is counted instead of asked",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 from pointsman.base.errors import Finding
 from pointsman.cel.program import Program
@@ -13,9 +15,10 @@ from pointsman.spec.document import Document, Enrich, place_of
 from pointsman.spec.keys import Source
 from pointsman.spec.node import Node
 from pointsman.spec.read import Reader
+from pointsman.spec.rules import programs
 from pointsman.state.window import BARE
 
-__all__ = ["delivery_warnings", "hops", "window_keys"]
+__all__ = ["delivery_warnings", "hops", "partition_tables", "window_keys"]
 
 
 def hops(enrich: Sequence[Enrich], source: Source) -> list[int]:
@@ -83,6 +86,46 @@ def _elsewhere(
         f"the window's key is not that of {whose}, so no worker sees all events of one {window.key.shown()}",
         f"{what}, or add repartition: true",
     )
+
+
+def partition_tables(
+    reader: Reader,
+    members: Mapping[str, Node],
+    source: Source,
+    tables: Mapping[str, Any],
+    enrich: Sequence[Enrich],
+    last: Sequence[Any],
+) -> None:
+    """A table of the source's partitions is read before events go on by another key, and not behind that.
+
+    Args:
+        last: What is evaluated when all fields are there.
+    """
+    own = [name for name, config in tables.items() if getattr(config, "scope", None) == "partition"]
+    behind = hops(enrich, source)
+    if not own or not behind:
+        return
+    first = enrich[behind[0]].field
+    why = f"events have gone on by another key ('{first}'), so its rows may be another worker's"
+    for number, spec in enumerate(enrich[behind[0] :]):
+        read = _roots(spec.config) | {str(getattr(spec.config, "lookup", ""))}
+        window = _window(spec)
+        if number == 0 and window is not None:  # its key is found before
+            read = _roots([getattr(window, one.name) for one in fields(window) if one.name != "key"])
+        for name in (table for table in own if table in read):
+            node = members["enrich"].keys[spec.field]
+            hint = f"put the field before '{first}', or give the table scope: global"
+            reader.tell(node, "E247", f"'{name}' has scope: partition, and {why}", hint)
+    for name in sorted(_roots(*last).intersection(own)):
+        node = members["tables"].members[name].members["scope"]
+        hint = f"read it in a field before '{first}', or use scope: global"
+        message = f"'{name}' is read by routes, models or write, when {why}"
+        reader.tell(node, "E247", message, hint)
+
+
+def _roots(*configs: Any) -> set[str]:
+    """The names that expressions inside configs begin with."""
+    return {path.partition(".")[0] for one in programs(configs) for path in one.reads}
 
 
 def _counted(reader: Reader, node: Node, keys: AggregateKeys) -> None:

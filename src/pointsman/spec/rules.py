@@ -27,6 +27,7 @@ __all__ = [
     "names_apart",
     "not_constant",
     "redaction",
+    "registry_patience",
     "route_name",
     "routes",
     "secret_properties",
@@ -218,6 +219,25 @@ def secret_properties(reader: Reader, node: Node) -> None:
 
 _SECRET = re.compile(r"password|secret|^sasl\.jaas|\.pem$")
 """Properties of the Kafka client that nobody should read."""
+
+
+def registry_patience(
+    reader: Reader, members: Mapping[str, Node], source: Source, kafka: Mapping[str, str]
+) -> None:
+    """While a worker waits for the registry it polls no events, and the group waits only so long for it."""
+    given, registry = kafka.get("max.poll.interval.ms", ""), source.registry
+    most = int(given) / 1000 if given.isdecimal() else _POLL_SECONDS
+    if registry is not None and registry.patience + registry.timeout >= most:
+        reader.tell(
+            members["source"].members["registry"].members.get("patience", members["source"]),
+            "E205",
+            f"a worker that waits so long for the registry is shut out of its group after {most:g} s",
+            "make patience shorter, or kafka's max.poll.interval.ms longer",
+        )
+
+
+_POLL_SECONDS = 300.0
+"""The client's default."""
 
 
 def redaction(reader: Reader, members: Mapping[str, Node], source: Source) -> None:

@@ -84,8 +84,11 @@ class Sections:
         if source is not None:
             write = rules.topics(reader, self.members, str(top["pipeline"] or "<p>"), source, write)
             rules.redaction(reader, self.members, source)
+            rules.registry_patience(reader, self.members, source, kafka)
             rules.model_topics(reader, models, self.place_of_model, source, write)
             keyed.window_keys(reader, self.members, source, enrich)
+            last = (models, routes, write)
+            keyed.partition_tables(reader, self.members, source, tables, enrich, last)
         if source is None or any(finding.severity == "error" for finding in [*self.before, *reader.findings]):
             return None
         document = Document(

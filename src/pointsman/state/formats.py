@@ -65,7 +65,8 @@ def _typed(cells: Sequence[str]) -> Sequence[Any]:
             continue
         if any(value is not None for value in typed):
             return typed
-    return [cell or None for cell in cells]
+    same: dict[str, str] = {}  # few values, as a rule: they need not be there more than once
+    return [same.setdefault(cell, cell) if cell else None for cell in cells]
 
 
 _bools = {"true": True, "false": False}

@@ -1,39 +1,48 @@
-"""A backing in memory: dicts of bytes. The changelog is what makes it last."""
+"""A backing in memory: a dict of bytes. The changelog is what makes it last."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 from pointsman.state.base import Backing, Change, Store, StoreSpec
 from pointsman.state.overlay import Overlay
 
 __all__ = ["Memory", "Settled", "Stores"]
 
+_SAMPLE: Final = 100
+"""So many records of those that come together tell how long they are."""
+
 
 class Memory:
-    """Keeps the records of one store of one partition, by the state's key and the slot.
+    """Keeps the records of one store of one partition, each under its own key.
 
-    Attributes:
-        size: Bytes of what is committed, keys included.
+    So changes are taken as fast as a dict takes them. Which records a key of the state has is found out when
+    somebody asks, which is seldom: what changes is a live object of the store.
     """
 
     def __init__(self) -> None:
-        self._base: dict[bytes, dict[int, bytes]] = {}
-        self._count = 0
+        self._records: dict[bytes, bytes | None] = {}
+        self._slots: dict[bytes, bytes] = {}
+        self._fresh: list[bytes] = []
+        self._mean = 0.0
         self._over = Overlay()
-        self.size = 0
 
     def read(self, key: str) -> list[tuple[int, bytes]]:
         """All slots of a key with their values, by slot; staged ones stand over committed ones."""
         return self._read(key.encode("utf-8", "surrogatepass") + b"\0")
 
     def _read(self, name: bytes) -> list[tuple[int, bytes]]:
-        found = self._base.get(name)
-        if not self._over:
-            return sorted(found.items()) if found else []
-        both = dict(found or ())
-        self._over.put(name, both)
-        return sorted(both.items())
+        self._index()
+        slots, found = self._slots.get(name, b""), {}
+        for n in range(0, len(slots), 2):
+            value = self._records[name + slots[n : n + 2]]
+            if value is not None:
+                found[slots[n] << 8 | slots[n + 1]] = value
+        if self._over:
+            self._over.put(name, found)
+        return sorted(found.items())
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes that are not committed yet."""
@@ -50,52 +59,70 @@ class Memory:
 
     def load(self, changes: Sequence[Change]) -> None:
         """Takes committed changes as the changelog has them."""
-        base, count, size = self._base, self._count, self.size
-        for record, value in changes:
-            name, slot = record[:-2], record[-2] << 8 | record[-1]
-            slots = base.get(name)
-            if value is None:
-                old = None if slots is None else slots.pop(slot, None)
-                if slots is not None and old is not None:
-                    count -= 1
-                    size -= len(record) + len(old)
-                    if not slots:
-                        del base[name]
-            elif slots is None:
-                base[name] = {slot: value}
-                count += 1
-                size += len(record) + len(value)
+        records = self._records
+        known = len(records)
+        records.update(changes)
+        if len(records) > known:
+            self._fresh += islice(reversed(records), len(records) - known)
+            sizes = [len(key) + len(value) for key, value in changes[:_SAMPLE] if value is not None]
+            self._mean = sum(sizes) / len(sizes) if sizes else self._mean
+        gone = [key for key, value in changes if value is None]
+        if gone:
+            self._delete(gone)
+
+    def _delete(self, gone: Sequence[bytes]) -> None:
+        self._index()
+        for record in gone:
+            if self._records.get(record, b"") is not None:  # deleted twice, or written again since
+                continue
+            del self._records[record]
+            name, slots = record[:-2], self._slots[record[:-2]]
+            left = b"".join(s for n in range(0, len(slots), 2) if (s := slots[n : n + 2]) != record[-2:])
+            if left:
+                self._slots[name] = left
             else:
-                if (old := slots.get(slot)) is None:
-                    count += 1
-                    size += len(record)
-                else:
-                    size -= len(old)
-                slots[slot] = value
-                size += len(value)
-        self._count, self.size = count, size
+                del self._slots[name]
+
+    def _index(self) -> None:
+        """Brings the slots of each key up to date."""
+        if self._fresh:
+            slots = self._slots
+            for record in self._fresh:
+                name = record[:-2]
+                slots[name] = slots.get(name, b"") + record[-2:]
+            self._fresh = []
 
     def keys(self) -> Iterator[str]:
         """Every key that has a value, each once."""
+        self._index()
         over = set(self._over.names())
-        for name in [*self._base, *(name for name in over if name not in self._base)]:
+        for name in [*self._slots, *(name for name in over if name not in self._slots)]:
             if name not in over or self._read(name):
                 yield name[:-1].decode("utf-8", "surrogatepass")
 
     def __len__(self) -> int:
         """How many records are committed or staged."""
-        return self._count + len(self._over)
+        return len(self._records) + len(self._over)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is committed, keys included: as if all were as long as those that came last."""
+        return round(len(self._records) * self._mean)
 
     def close(self) -> None:
         """Nothing to let go of."""
 
 
 class Settled(Memory):
-    """Takes what is staged as committed, for those who never abort: a file of events, `explain`, tests."""
+    """Takes what is staged as committed, for those who never abort: a file of events, `explain`, tests, and a
+    worker that commits at least once."""
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Takes changes for good."""
         self.load(changes)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Nothing: they were taken."""
 
 
 class Stores:

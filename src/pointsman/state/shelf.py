@@ -26,6 +26,7 @@ class Shelf:
     Args:
         idle: Whether a key with these values by slot can be dropped at an event time.
         shown: What people are shown of a key's values.
+        dropped: Told the values by slot of each key that is dropped.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Shelf:
         backing: Backing,
         idle: Callable[[dict[int, Any], int], bool],
         shown: Callable[[dict[int, Any]], Any],
+        dropped: Callable[[Shelf, dict[int, Any]], None] = lambda *_: None,
     ) -> None:
         self._backing = backing
         self._idle = idle
         self._shown = shown
+        self._dropped = dropped
         self._live: dict[str, dict[int, Any]] = {}
         self._changed: set[tuple[str, int]] = set()
         self._swept: Iterator[str] = iter(())
@@ -82,6 +85,7 @@ class Shelf:
                 return
             values = self._of(key)
             if self._idle(values, now_ms):
+                self._dropped(self, dict(values))
                 for slot in values:
                     self.put(key, slot, None)
 

@@ -20,12 +20,11 @@ from pointsman.base.errors import Misfit
 from pointsman.base.keys import key_text
 from pointsman.state import formats
 
-__all__ = ["MAX_BYTES", "MAX_ROWS", "TableFile"]
+__all__ = ["MAX_BYTES", "MAX_ROWS", "Rows", "TableFile"]
 
 MAX_ROWS: Final = 5_000_000
 MAX_BYTES: Final = 2 * 1024**3
 
-Rows = Mapping[str, Mapping[str, Any]]
 Stamp = tuple[int, int, int]
 """Modification time in nanoseconds, size in bytes, inode: what differs when a file was changed or
 replaced."""
@@ -37,6 +36,23 @@ _READERS: Final[dict[str, Callable[[Path], Iterable[dict[str, Any]]]]] = {
     ".json": formats.read_json,
     ".parquet": formats.read_parquet,
 }
+
+
+class Rows(dict[str, Mapping[str, Any]]):
+    """Rows that nobody changes once they are read, so that a column of them can be looked up in one step."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns: dict[str, dict[str, Any]] = {}
+
+    def column(self, name: str) -> Mapping[str, Any]:
+        """The values of a column by the rows' keys, of those rows that have it; made when first asked for."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = {key: row[name] for key, row in self.items() if name in row}
+        return found
 
 
 class TableFile:
@@ -60,7 +76,7 @@ class TableFile:
             MissingExtra: It is a Parquet file and pyarrow is not installed.
         """
         self.name = name
-        self.rows: Rows = {}
+        self.rows = Rows()
         self._path = path
         self._key = key
         self._stamp: Stamp | None = None
@@ -159,10 +175,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         raise Misfit("E422", f"{path.name}: {error.strerror or error}") from None
 
 
-def _by_key(
-    rows: Iterable[dict[str, Any]], key: str, path: Path, repeated: list[str]
-) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _by_key(rows: Iterable[dict[str, Any]], key: str, path: Path, repeated: list[str]) -> Rows:
+    found = Rows()
     for n, row in enumerate(rows, 1):
         if key not in row:
             names = ", ".join(list(row)[:10]) or "nothing"

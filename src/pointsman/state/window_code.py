@@ -1,8 +1,8 @@
 """Writes the functions of one window definition, so that an event costs no loop over its aggregates.
 
-What is known of a key is an entry: its newest event's time, its current sub-bucket (`k`, `c…`), the closed
-ones as rows of one array in order (`x`, each beginning with its number), and what those inside the window
-give together (`p…`). In outline, for a sum:
+What is known of a key is an entry: its newest event's time, its current sub-bucket (`k`, `c…`) and the key of
+its record (`at`), the closed ones as rows of one array in order (`x`, each beginning with its number), and
+what those inside the window give together (`p…`). In outline, for a sum:
 
     def see(when, counts, key, v0):
         e = live.get(key) or find(key)
@@ -10,17 +10,19 @@ give together (`p…`). In outline, for a sum:
         if k > e.k: roll(e, k)               # closes the sub-bucket, brings p0 up to date
         elif k < e.k: return older(...)      # out of order: the same over a closed one
         e.c0 += v0
+        changed[e.at] = encode((VERSION, e.k, e.newest, e.c0))
         return e.p0 + e.c0
 """
 
 from __future__ import annotations
 
+import struct
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -30,10 +32,7 @@ from pointsman.state.window import Window, ahead, has_value, late, name_of, numb
 from pointsman.state.window_cells import HELPERS, Cell, cells_of
 from pointsman.state.window_text import Writer
 
-__all__ = ["VERSION", "Functions", "functions"]
-
-VERSION: Final = 1
-"""The version of the records; every record says its own."""
+__all__ = ["Functions", "functions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,12 @@ class Functions:
         fold: `fold(e, k)` brings `p…` up to date for an event of sub-bucket k.
         at: `at(e, k)`: an entry whose current sub-bucket is k, none later than e's; for looking only.
         look: `look(e, when)`: the value, with nothing counted.
-        record: `record(e)`: what is stored of the current sub-bucket.
         cells: `cells(e)`: what the current sub-bucket holds, as stored; sketches are left out.
         numbers: `numbers(e)`: the numbers of the closed sub-buckets, in order.
-        place: `place(e, k)`: the place of sub-bucket k among the closed ones; None where it is not there.
-        closed: `closed(e, j)`: the cells of the closed sub-bucket in place j.
-        sketches: `sketches(e)` and `old_sketches(e, j)`: theirs.
+        sketches: `sketches(e)`: its sketches.
         close: `close(e, k, cells, sketches)` puts a closed sub-bucket, later than all others, into an entry.
         current: `current(e, k, cells, sketches)` makes sub-bucket k, later than all others, the current one.
+        keep: `keep(e, changed, sketched)` notes what is stored of the current sub-bucket.
         bind: `bind(store)`: the function from an event to the value.
         text: The generated Python.
     """
@@ -63,15 +60,12 @@ class Functions:
     fold: Callable[[Any, int], None]
     at: Callable[[Any, int], Any]
     look: Callable[[Any, int], Any]
-    record: Callable[[Any], tuple[Any, ...]]
     cells: Callable[[Any], tuple[Any, ...]]
     numbers: Callable[[Any], list[int]]
-    place: Callable[[Any, int], int | None]
-    closed: Callable[[Any, int], tuple[Any, ...]]
     sketches: Callable[[Any], tuple[Any, ...]]
-    old_sketches: Callable[[Any, int], tuple[Any, ...]]
     close: Callable[[Any, int, Sequence[Any], Sequence[Any]], None]
     current: Callable[[Any, int, Sequence[Any], Sequence[Any]], None]
+    keep: Callable[[Any, dict[bytes, bytes], dict[bytes, Any]], None]
     bind: Callable[[Any], Callable[..., Any]]
     text: str
 
@@ -79,10 +73,12 @@ class Functions:
 @cache
 def functions(window: Window) -> Functions:
     """The functions of a window; those of equal windows are the same."""
-    text = Writer(window).text()
+    writer = Writer(window)
+    text, row = writer.text(), writer.row
     names: dict[str, Any] = {
         **HELPERS,
         "Entry": _entry(cells_of(window)),
+        "ROW": struct.Struct(f"{row}d").pack,
         "array": array,
         "bisect_left": bisect_left,
         "bisect_right": bisect_right,
@@ -92,7 +88,8 @@ def functions(window: Window) -> Functions:
         "Distinct": Distinct,
         "distinct": distinct,
         "united": united,
-        "VERSION": VERSION,
+        "SLOTS": [(k * window.parts).to_bytes(2, "big") for k in range(window.ring)],
+        "encode": msgspec.msgpack.Encoder().encode,
         "ahead": ahead,
         "has_value": has_value,
         "late": late,
@@ -108,7 +105,7 @@ def _entry(cells: Sequence[Cell]) -> type[Any]:
     """The class of a key's entry. Its references make no circle, so the collector need not know of it."""
     fields = [field.name for cell in cells for field in cell.fields]
     sketched = [field.name for cell in cells if cell.sketch for field in cell.fields]
-    names = ["name", "k", "newest", "changed", "more", "low", "x"]
+    names = ["at", "k", "newest", "low", "x"]
     names += [*(f"c{field}" for field in fields), *(f"p{field}" for field in fields)]
     names += [f"y{field}" for field in sketched]
     return msgspec.defstruct("Entry", [(name, Any) for name in names], gc=False)

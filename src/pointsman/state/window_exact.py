@@ -28,8 +28,8 @@ from pointsman.state.window import (
     number_of,
 )
 from pointsman.state.window_cells import total
-from pointsman.state.window_code import VERSION
 from pointsman.state.window_store import LIVE
+from pointsman.state.window_text import VERSION
 
 __all__ = ["ExactStore"]
 
@@ -181,7 +181,7 @@ class ExactStore:
                     made.append((entry.name + slot.to_bytes(2, "big"), value))
             entry.changed.clear()
         self._changed.clear()
-        self._backing.stage(made[swept:])
+        self._backing.stage(made[swept:] if swept else made)
         if len(self.live) > LIVE:
             self._old, self.live = self.live, {}
         return made

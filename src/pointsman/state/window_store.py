@@ -13,7 +13,8 @@ from pointsman.state.ddsketch import DDSketch
 from pointsman.state.hyperloglog import Distinct
 from pointsman.state.window import NEVER, Window
 from pointsman.state.window_cells import cells_of
-from pointsman.state.window_code import VERSION, functions
+from pointsman.state.window_code import functions
+from pointsman.state.window_text import VERSION
 
 __all__ = ["WindowStore"]
 
@@ -26,6 +27,10 @@ _decode = msgspec.msgpack.Decoder().decode
 
 class WindowStore:
     """The sub-buckets of each key, those used lately as objects.
+
+    Each event leaves the record of its sub-bucket in `changed`, where the next one replaces it: that is done
+    while the entry is in the processor's caches, and costs a tenth of finding it there again later. Sketches
+    are too large for that; they are noted in `sketched`.
 
     A record is `[version, number, newest, cell…]`, where `newest` is the time of the key's newest event when
     it was written; that of a sketch is `[version, number, bytes]`. Sub-bucket k stands in slots
@@ -42,8 +47,9 @@ class WindowStore:
         ]
         self.live: dict[str, Any] = {}
         self._old: dict[str, Any] = {}
-        self.changed: list[Any] = []
-        self._swept: list[Change] = []
+        self.changed: dict[bytes, bytes] = {}
+        self.sketched: dict[bytes, tuple[int, tuple[Any, ...]]] = {}
+        self._made: list[Change] = []
         self._walk: Iterator[str] | None = None
 
     def see(self) -> Callable[..., Any]:
@@ -64,51 +70,29 @@ class WindowStore:
     def touch(self, entry: Any, when: int) -> None:
         """Notes that an entry's current sub-bucket was changed at `when`."""
         entry.newest = max(entry.newest, when)
-        if not entry.changed:
-            entry.changed = True
-            self.changed.append(entry)
+        self.functions.keep(entry, self.changed, self.sketched)
 
     def drain(self) -> list[Change]:
         """What changed since the last drain; it is staged in the backing, too."""
-        window, slots, record = self.window, self._slots, self.functions.record
-        bucket, ring, parts = window.bucket, window.ring, window.parts
-        swept, made = len(self._swept), self._swept
-        for entry in self.changed:
-            entry.changed = False
-            if entry.more is not None:
-                self._more(entry, made)
-            k = entry.k
-            if entry.newest // bucket == k:
-                slot = k % ring * parts
-                made.append((entry.name + slots[slot], _encode(record(entry))))
-                if parts > 1:
-                    self._sketches(entry, k, self.functions.sketches(entry), made)
-        self.changed.clear()
-        self._swept = []
-        self._backing.stage(made[swept:] if swept else made)
+        self._stage()
+        made, self._made = self._made, []
         if len(self.live) > LIVE:
             self._old, self.live = self.live, {}
         return made
 
-    def _more(self, entry: Any, made: list[Change]) -> None:
-        """The closed sub-buckets that changed."""
-        window = self.window
-        for k in sorted(set(entry.more)) if len(entry.more) > 1 else entry.more:
-            j = self.functions.place(entry, k)
-            if j is not None:
-                cells = self.functions.closed(entry, j)
-                value = _encode((VERSION, k, entry.newest, *cells))
-                made.append((entry.name + self._slots[k % window.ring * window.parts], value))
-                if window.parts > 1:
-                    self._sketches(entry, k, self.functions.old_sketches(entry, j), made)
-        entry.more = None
-
-    def _sketches(self, entry: Any, k: int, sketches: tuple[Any, ...], made: list[Change]) -> None:
-        slot = k % self.window.ring * self.window.parts
-        for number, sketch in enumerate(sketches, 1):
-            if sketch is not None and sketch.changed:
-                sketch.changed = False
-                made.append((entry.name + self._slots[slot + number], _encode((VERSION, k, sketch.data()))))
+    def _stage(self) -> None:
+        """Stages what events changed, before the backing is looked at."""
+        for at, (k, sketches) in self.sketched.items():
+            slot = int.from_bytes(at[-2:], "big")
+            for number, sketch in enumerate(sketches, 1):
+                if sketch is not None and sketch.changed:
+                    sketch.changed = False
+                    self.changed[at[:-2] + self._slots[slot + number]] = _encode((VERSION, k, sketch.data()))
+        found: list[Change] = list(self.changed.items())
+        self.sketched.clear()
+        self.changed.clear()
+        self._backing.stage(found)
+        self._made = self._made + found if self._made else found
 
     def _restore(self, entry: Any, records: list[tuple[int, bytes]]) -> None:
         """Fills an entry with what was stored."""
@@ -136,7 +120,8 @@ class WindowStore:
         self.live.clear()
         self._old.clear()
         self.changed.clear()
-        self._swept = []
+        self.sketched.clear()
+        self._made = []
 
     def show(self, key: str, now_ms: int | None = None) -> Any:
         """The value of a key, and each sub-bucket with its own value and whether it counts."""
@@ -168,6 +153,25 @@ class WindowStore:
 
     def sweep(self, now_ms: int, most: int) -> None:
         """Drops keys without an event for twice `over` and an hour; looks at the next `most` keys."""
+        self._stage()
+        gone: list[Change] = []
+        for key in self._next(most):
+            entry = self.live.get(key) or self._old.get(key)
+            if entry is not None and entry.newest >= now_ms - self.window.idle:
+                continue
+            records = self._backing.read(key)
+            if entry is None and self._newest(records) >= now_ms - self.window.idle:
+                continue
+            self.live.pop(key, None)
+            self._old.pop(key, None)
+            name = key.encode("utf-8", "surrogatepass") + b"\0"
+            gone += [(name + self._slots[slot], None) for slot, _ in records]
+        if gone:
+            self._backing.stage(gone)
+            self._made = self._made + gone
+
+    def _next(self, most: int) -> Iterator[str]:
+        """The next `most` keys; once all had their turn, none."""
         for _ in range(most):
             if self._walk is None:
                 self._walk = iter(self._backing.keys())
@@ -175,28 +179,12 @@ class WindowStore:
             if key is None:
                 self._walk = None
                 return
-            records = self._backing.read(key)
-            entry = self.live.get(key) or self._old.get(key)
-            if entry is None:
-                newest = max(
-                    (
-                        r[2]
-                        for slot, value in records
-                        if slot % self.window.parts == 0 and (r := _decode(value))
-                    ),
-                    default=0,
-                )
-            elif entry.changed:
-                continue
-            else:
-                newest = entry.newest
-            if newest < now_ms - self.window.idle:
-                self.live.pop(key, None)
-                self._old.pop(key, None)
-                name = key.encode("utf-8", "surrogatepass") + b"\0"
-                gone: list[Change] = [(name + self._slots[slot], None) for slot, _ in records]
-                self._backing.stage(gone)
-                self._swept += gone
+            yield key
+
+    def _newest(self, records: list[tuple[int, bytes]]) -> int:
+        """The time of the newest event of a key, as its records say."""
+        parts = self.window.parts
+        return max((_decode(value)[2] for slot, value in records if slot % parts == 0), default=0)
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pointsman.state.window import NEVER, Window
 from pointsman.state.window_cells import Field, cells_of, formula
 
-__all__ = ["BEFORE", "Writer"]
+__all__ = ["VERSION", "Writer"]
 
-BEFORE = NEVER << 1
+VERSION: Final = 1
+"""The version of the records; every record says its own."""
+
+BEFORE: Final = NEVER << 1
 """The sub-bucket of an entry that has seen nothing."""
 
 
@@ -38,7 +43,7 @@ class Writer:
         empty = ", ".join([*(field.empty for field in self.fields), *self.nothing(), *self.none()])
         return [
             "def new(name):",
-            f"    return Entry(name, {BEFORE}, {NEVER}, False, None, 0, None, {empty})",
+            f"    return Entry(name + b'\\0\\0', {BEFORE}, {NEVER}, 0, None, {empty})",
             "",
             "",
             "def rows(e):",
@@ -64,7 +69,7 @@ class Writer:
             "x = e.x",
             "if x is None:",
             "    x = rows(e)",
-            f"x.extend(({k}, {''.join(f'e.c{field.name}, ' for field in self.plain)}))",
+            f"x.frombytes(ROW({k}{''.join(f', e.c{field.name}' for field in self.plain)}))",
             *(f"e.y{field.name}.append(e.c{field.name})" for field in self.sketched),
         ]
 
@@ -84,25 +89,24 @@ class Writer:
             f"    last = e.newest // {window.bucket}",
             "    if last == e.k:",
             *(f"        {line}" for line in self.append("last")),
-            "        if e.changed:",
-            "            if e.more is None:",
-            "                e.more = [last]",
-            "            else:",
-            "                e.more.append(last)",
             f"        if x[0] <= last - {window.kept}:",
             f"            cut = bisect_right(x[::{self.row}], last - {window.kept})",
             f"            del x[:cut * {self.row}]",
             *(f"            del e.y{field.name}[:cut]" for field in self.sketched),
             "            e.low -= cut",
             f"        if x[e.low * {self.row}] > k - {window.buckets}:  # none has left the window",
-            "            e.k = k",
+            f"            e.k, e.at = k, {self.record_key('k')}",
             *(f"            {line}" for cell in self.cells for line in cell.extend()),
             *(f"            {line}" for line in self.reset()),
             "            return",
             *(f"        {line}" for line in self.reset()),
-            "    e.k = k",
+            f"    e.k, e.at = k, {self.record_key('k')}",
             "    fold(e, k)",
         ]
+
+    def record_key(self, k: str) -> str:
+        """The text of the key of the record of an entry's sub-bucket k."""
+        return f"e.at[:-2] + SLOTS[{k} % {self.window.ring}]"
 
     def fold(self) -> list[str]:
         """Brings together what the closed sub-buckets inside the window hold."""
@@ -153,14 +157,14 @@ class Writer:
             "def at(e, k):",
             "    if k == e.k:",
             "        return e",
-            "    x = e.x",
+            f"    x, key = e.x, {self.record_key('k')}",
             f"    ks = x[::{self.row}] if x else ()",
             "    j = bisect_left(ks, k)",
             "    if j < len(ks) and ks[j] == k:",
             f"        o = j * {self.row}",
-            f"        t = Entry(e.name, k, e.newest, False, None, 0, x, {there}, {rest})",
+            f"        t = Entry(key, k, e.newest, 0, x, {there}, {rest})",
             "    else:",
-            f"        t = Entry(e.name, k, e.newest, False, None, 0, x, {empty}, {rest})",
+            f"        t = Entry(key, k, e.newest, 0, x, {empty}, {rest})",
             "    fold(t, k)",
             "    return t",
             "",
@@ -173,10 +177,6 @@ class Writer:
             f"    x[j * {self.row}:(j + there) * {self.row}] = array('d', (k, {row}))",
             *(f"    e.y{field.name}[j:j + there] = [t.c{field.name}]" for field in self.sketched),
             "    fold(e, e.k)",
-            "    if e.more is None:",
-            "        e.more = [k]",
-            "    else:",
-            "        e.more.append(k)",
         ]
 
     def look(self) -> list[str]:
@@ -187,33 +187,16 @@ class Writer:
         """Between entries and what is stored."""
         plain = "".join(f"e.c{field.name}, " for field in self.plain)
         sketches = "".join(f"e.c{field.name}, " for field in self.sketched)
-        old_sketches = "".join(f"e.y{field.name}[j], " for field in self.sketched)
         return [
-            f"def record(e):\n    return (VERSION, e.k, e.newest, {plain})\n\n",
             f"def cells(e):\n    return ({plain})\n\n",
             "def numbers(e):",
             f"    return [int(k) for k in e.x[::{self.row}]] if e.x else []",
             "\n",
-            "def place(e, k):",
-            "    x = e.x",
-            "    if not x:",
-            "        return None",
-            f"    if x[-{self.row}] == k:",
-            f"        return len(x) // {self.row} - 1",
-            f"    ks = x[::{self.row}]",
-            "    j = bisect_left(ks, k)",
-            "    return j if j < len(ks) and ks[j] == k else None",
-            "\n",
-            "def closed(e, j):",
-            f"    x, o = e.x, j * {self.row}",
-            f"    return ({''.join(text + ', ' for text in self.closed('o'))})",
-            "\n",
             f"def sketches(e):\n    return ({sketches})\n\n",
-            f"def old_sketches(e, j):\n    return ({old_sketches})\n\n",
             "def current(e, k, cells, sketches):",
             *([f"    {plain}= cells"] if plain else []),
             *([f"    {sketches}= sketches"] if sketches else []),
-            "    e.k = k",
+            f"    e.k, e.at = k, {self.record_key('k')}",
             "    fold(e, k)",
             "\n",
             "def close(e, k, cells, sketches):",
@@ -242,12 +225,22 @@ class Writer:
         sure = all("MISSING" not in text and "deviation" not in text for text in texts)
         return f"{{{pairs}}}" if sure else f"there({{{pairs}}})"
 
+    def keep(self) -> list[str]:
+        """Lines that note what is stored of the current sub-bucket of `e`."""
+        plain = "".join(f", e.c{field.name}" for field in self.plain)
+        lines = [f"    changed[e.at] = encode(({VERSION}, e.k, e.newest{plain}))"]
+        if self.sketched:
+            sketches = "".join(f"e.c{field.name}, " for field in self.sketched)
+            lines.append(f"    sketched[e.at] = (e.k, ({sketches}))")
+        return lines
+
     def counting(self) -> list[str]:
         """Lines that count an event in the current sub-bucket of `e` and return the value."""
         lines = self.before()
         if not self.window.include:
             lines.append(f"    value = {self.value()}")
         lines += [f"    {line}" for cell in self.cells for line in cell.add()]
+        lines += self.keep()
         return [*lines, "    return " + (self.value() if self.window.include else "value")]
 
     def checks(self) -> list[str]:
@@ -276,14 +269,15 @@ class Writer:
             "    return {name: value for name, value in found.items() if value is not MISSING}",
             "",
             "",
-            f"def count(e, when{values}):",
-            *self.checks(),
-            *self.counting(),
+            "def keep(e, changed, sketched):",
+            *self.keep(),
             "",
             "",
             "def bind(store):",
-            "    find, changed = store.find, store.changed",
-            "    known, touched = store.live.get, changed.append",
+            "    find, changed, sketched, known = store.find, store.changed, store.sketched, store.live.get",
+            "",
+            f"    def count(e, when{values}):",
+            *indented,
             "",
             "    def peek(e, when, counts):",
             "        if counts < 0:",
@@ -298,14 +292,11 @@ class Writer:
             f"    def older(e, when, k{values}):",
             f"        if when <= e.newest - {window.over}:",
             f"            raise late(when, e.newest, {window.over})",
+            "        if when > e.newest:",
+            "            e.newest = when",
             "        t = at(e, k)",
             f"        value = count(t, when{values})",
             "        put(e, t)",
-            "        if when > e.newest:",
-            "            e.newest = when",
-            "        if not e.changed:",
-            "            e.changed = True",
-            "            touched(e)",
             "        return value",
             "",
             f"    def see(when, counts, key{where}{values}):",
@@ -324,9 +315,6 @@ class Writer:
             "            e.newest = when",
             "        elif when > e.newest:",
             "            e.newest = when",
-            "        if not e.changed:",
-            "            e.changed = True",
-            "            touched(e)",
             *indented,
             "",
             "    return see",
