@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -52,6 +53,11 @@ class Home:
         """The newest savepoint or checkpoint that is whole."""
         found = [*self.savepoints.glob("*/_metadata"), *self.checkpoints.glob("*/chk-*/_metadata")]
         return max(found, key=lambda path: path.stat().st_mtime_ns).parent if found else None
+
+    def forget_checkpoints(self) -> None:
+        """Removes checkpoints, also of runs that were killed: a savepoint stands for them."""
+        for folder in self.checkpoints.iterdir():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def known(self) -> Known | None:
         """What the last start left; None where there was none."""

@@ -39,6 +39,7 @@ class Job:
         self._say = say
         self._home = home
         self._status = ""
+        self._saved = False
         self._heard_at = time.monotonic()
         self._now: dict[str, Snapshot] = {}
         self._all: dict[str, Snapshot] = {}
@@ -125,12 +126,15 @@ class Job:
                 self._now = {name: from_json(found) for name, found in event["workers"].items()}
                 self._all |= self._now
             case "savepoint":
+                self._saved = True
                 self._say("engine_saved", path=event["path"])
             case "unsaved":
                 self._say("engine_note", source="flink", problem=event["text"].splitlines()[0])
             case "failed":
                 raise _failure(event, self._home)
             case "ended":
+                if self._saved:
+                    self._home.forget_checkpoints()
                 return True
         return False
 

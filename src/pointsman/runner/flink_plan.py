@@ -168,6 +168,8 @@ def _consumer(document: Document) -> dict[str, str]:
         **_properties(document),
         "group.id": group_of(document),
         "isolation.level": "read_committed",
+        # State belongs to the number of a partition among so many.
+        "partition.discovery.interval.ms": "-1" if stores_of(document) else "10000",
         "enable.auto.commit": "false",
     }
 

@@ -27,6 +27,9 @@ _INSIDE: Final = {
     "rest.address": "127.0.0.1",
     "rest.bind-address": "127.0.0.1",
     "rest.bind-port": "0",
+    "jobmanager.bind-host": "127.0.0.1",
+    "taskmanager.bind-host": "127.0.0.1",
+    "taskmanager.host": "127.0.0.1",
     "heartbeat.interval": "1 s",
     "heartbeat.timeout": "30 s",
 }

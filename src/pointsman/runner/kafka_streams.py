@@ -11,7 +11,6 @@ records into frames. One frame at a time and stream thread is decided in Python.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,7 +28,7 @@ from pointsman.runner.native import Summary
 from pointsman.runner.settings import Settings
 from pointsman.runner.stages import by_topics
 from pointsman.runner.start import Ground, group_of, prepare
-from pointsman.runner.streams_config import RECORDS, WAIT_MS, config
+from pointsman.runner.streams_config import RECORDS, WAIT_MS, config, folder_of
 from pointsman.runner.streams_jvm import Java
 from pointsman.runner.streams_worker import Brain, StreamsWorker
 from pointsman.runner.worker import Hosting
@@ -90,7 +89,7 @@ def _serve(
 ) -> None:
     """Runs one worker of the run."""
     with ExitStack() as stack:
-        folder = _folder(document, settings, number, stack)
+        folder = folder_of(document, settings, number, stack)
         java = Java(folder / "native")
         brains: list[Brain] = []
         seats = []
@@ -104,15 +103,6 @@ def _serve(
         host = _host(java, document, seats, config(document, ground, settings, number, folder))
         worker = StreamsWorker(java, host, brains, link, bool(by_topics(document)))
         worker.run(settings.until_idle if alone else None)
-
-
-def _folder(document: Document, settings: Settings, number: int, stack: ExitStack) -> Path:
-    """Where Kafka Streams keeps its state: a process has one of its own."""
-    if settings.state_dir is None:
-        folder = Path(tempfile.mkdtemp(prefix=f"pointsman-{document.pipeline}-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        return folder
-    return settings.state_dir / document.pipeline / f"kafka-streams-{number}"
 
 
 def _host(java: Java, document: Document, seats: Sequence[Any], properties: dict[str, str]) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +14,7 @@ from pointsman.runner.start import Ground, group_of
 from pointsman.runner.streams_properties import java_properties
 from pointsman.spec.document import Document
 
-__all__ = ["RECORDS", "WAIT_MS", "config"]
+__all__ = ["RECORDS", "WAIT_MS", "config", "folder_of"]
 
 RECORDS: Final = 2000
 """Of a full frame."""
@@ -29,6 +33,9 @@ _CLIENTS: Final = {
     "buffer.memory": str(128 << 20),
 }
 """What the clients are told that the document does not speak of, as the native runner's are."""
+
+_TEMPORARY: Final = "pointsman-streams-"
+"""How temporary folders are called; the process' number follows."""
 
 _LINGER_MS: Final = {"throughput": "20", "latency": "0"}
 _BATCH_BYTES: Final = 512 << 10
@@ -92,3 +99,30 @@ def _transaction_ms(document: Document, partitions: int) -> int:
     """
     slowest = max((model.common.timeout for model in document.models.values()), default=0.0)
     return min(_LONGEST_MS, round(1000 * (_LEAST_SECONDS + 2 * partitions * slowest)))
+
+
+def folder_of(document: Document, settings: Settings, number: int, stack: ExitStack) -> Path:
+    """Where Kafka Streams keeps its state: a process has a folder of its own.
+
+    Args:
+        stack: Removes what is temporary.
+    """
+    if settings.state_dir is not None:
+        return settings.state_dir / document.pipeline / f"kafka-streams-{number}"
+    for left in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*-*"):
+        owner = left.name.removeprefix(_TEMPORARY).partition("-")[0]
+        if owner.isdecimal() and not _lives(int(owner)):  # it was killed
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
