@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 import pointsman.runner
-from pointsman.base.signals import LATENCY_BOUNDS, LOGS, METRICS
+from pointsman.base.log_lines import LOGS
+from pointsman.base.signals import LATENCY_BOUNDS, METRICS
 from pointsman.runner.logs import line
 from pointsman.runner.metrics import Metrics, expose, merge, numbers, total, without_gauges
 from pointsman.runner.monitor import Lines
@@ -128,7 +129,7 @@ def test_the_live_view_shows_what_matters() -> None:
 
 
 def test_every_signal_is_declared_and_every_declared_one_is_used() -> None:
-    """The runner names no metric and no log line that `base.signals` does not, and uses all of them."""
+    """The runner names no metric and no log line that is not declared, and uses all of them."""
     folder = Path(pointsman.runner.__file__).parent
     text = "\n".join(path.read_text() for path in folder.glob("*.py"))
     assert set(re.findall(r'"(pointsman_\w+)"', text)) == set(METRICS)

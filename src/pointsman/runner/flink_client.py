@@ -106,7 +106,7 @@ class Client:
         self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, name="pointsman-flink", daemon=True)
         self._reader.start()
-        self._say(json.dumps(plan))
+        self._command(json.dumps(plan))
 
     def __enter__(self) -> Client:
         return self
@@ -123,7 +123,7 @@ class Client:
 
     def stop(self) -> None:
         """Has the job stopped with a savepoint; may be called from a signal handler."""
-        self._say("stop")
+        self._command("stop")
 
     def kill(self) -> None:
         """Ends the program at once, and a cluster that is in it."""
@@ -137,7 +137,7 @@ class Client:
         """
         return self.events.get(timeout=seconds)
 
-    def _say(self, line: str) -> None:
+    def _command(self, line: str) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line + "\n")

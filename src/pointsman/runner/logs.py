@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from pointsman.base.clock import Clock
-from pointsman.base.signals import LOGS
+from pointsman.base.log_lines import LOGS
 
 __all__ = ["Say", "line", "quiet", "to_stream"]
 
 Say = Callable[..., None]
-"""`say(name, **fields)`: writes one log line; the names and their fields are those of `base.signals.LOGS`."""
+"""`say(name, **fields)`: writes one log line; names and their fields are those of `base.log_lines`."""
 
 _PLAIN = re.compile(r"[^\s\"=]+")
 

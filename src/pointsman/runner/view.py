@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pointsman.base.signals import LATENCY_BOUNDS, LOGS
+from pointsman.base.log_lines import LOGS
+from pointsman.base.signals import LATENCY_BOUNDS
 from pointsman.runner.metrics import Snapshot, numbers, total
 
 __all__ = ["View", "quantile"]
