@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+FLINK  := $(VENV)/.flink
 JOBS   ?= 3
 
 .DEFAULT_GOAL := help
@@ -18,6 +19,11 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,http,grpc,otel,avro,protobuf,json_schema,rocksdb,kafka_streams]' --group dev
 	@touch $@
 
+$(FLINK): $(STAMP)
+	@echo "Installing Flink into $(VENV) (230 MB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[flink]'
+	@touch $@
+
 setup: $(STAMP) ## make .venv with everything installed
 
 demo: $(STAMP) ## watch events go through a pipeline on a real broker
@@ -29,7 +35,7 @@ test: lint ## lint, type-check and run every test on real brokers (JOBS=3)
 test-servers: $(STAMP) ## the protocols against real model servers (fetched once, about 2 GB)
 	@$(BIN)/python -m pytest -rs tests/servers/real_*.py
 
-test-engines: $(STAMP) ## the hosts on real Kafka Streams and Flink (fetched once, about 500 MB)
+test-engines: $(FLINK) ## the hosts on real Kafka Streams and Flink (fetched once, about 500 MB)
 	@$(BIN)/python -m pytest -rs tests/engines/real_*.py
 
 lint: $(STAMP) ## ruff, mypy, the floors of the house
@@ -38,16 +44,16 @@ lint: $(STAMP) ## ruff, mypy, the floors of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-chaos: $(STAMP) ## kills, zombies, broken brokers, full disks (SCHEDULES=10 SEED=1 ON=native)
+chaos: $(if $(filter flink,$(ON)),$(FLINK),$(STAMP)) ## kills, zombies, broken brokers, full disks (SCHEDULES=10 SEED=1 ON=native)
 	@PYTHONPATH=tests $(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10) --seed $(or $(SEED),1) $(if $(ON),--on $(ON)) $(if $(PAGE),--page $(PAGE))
 
 conformance: $(STAMP) ## CEL conformance (CASES=FILE for other cases)
 	@$(BIN)/python -m pointsman.cel.conformance $(CASES)
 
-bench: $(STAMP) ## benchmarks against hand-written loops, as ratios
+bench: $(FLINK) ## benchmarks against hand-written loops, as ratios
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-example: $(STAMP) ## run an example end to end (NAME=payments, flights, telecom or serving; ON=flink, kafka-streams)
+example: $(if $(filter flink,$(ON)),$(FLINK),$(STAMP)) ## run an example end to end (NAME=payments, flights, telecom or serving; ON=flink, kafka-streams)
 	@$(BIN)/python -m examples.$(or $(NAME),payments).run $(if $(ON),--on $(ON))
 
 generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables of tests anew
@@ -56,7 +62,7 @@ generate: $(STAMP) ## write the JSON Schemas, the reference page and the tables 
 	@PYTHONPATH=tests $(BIN)/python -m model.fault_page
 	@PYTHONPATH=tests $(BIN)/python -m parity.page
 
-jvm: $(STAMP) ## compile the Java half of the engines' hosts into the package, byte for byte the same
+jvm: $(FLINK) ## compile the Java half of the engines' hosts into the package, byte for byte the same
 	@$(BIN)/python jvm/build.py
 
 wheel: $(STAMP) ## build the wheel into dist/
