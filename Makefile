@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Pointsman and its tools into $(VENV) (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,http,grpc,otel,avro,protobuf,json_schema,rocksdb,kafka_streams]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,http,grpc,otel,avro,protobuf,json_schema,rocksdb,kafka_streams,flink]' --group dev
 	@touch $@
 
 $(FLINK): $(STAMP)

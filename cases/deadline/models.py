@@ -8,6 +8,6 @@ def good(rows):
     return [{"n": row["n"]} for row in rows]
 
 
-def hung(rows):
+def hung(rows):  # noqa: ARG001  models take rows
     """Does not come back."""
     threading.Event().wait()

@@ -8,7 +8,7 @@ def good(rows):
     return [{"n": row["n"]} for row in rows]
 
 
-def raises(rows):
+def raises(rows):  # noqa: ARG001  models take rows
     """Never answers."""
     raise ValueError("no such user")
 
@@ -18,6 +18,6 @@ def picky(rows):
     return [{"n": row["n"]} if row["n"] % 2 else LookupError("even") for row in rows]
 
 
-def hung(rows):
+def hung(rows):  # noqa: ARG001  models take rows
     """Does not come back."""
     threading.Event().wait()

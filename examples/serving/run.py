@@ -1,6 +1,7 @@
 """Decides deliveries with models on four real servers, while each server in turn is killed and comes back.
 
 python -m examples.serving.run                exit code 1 where an event is lost or a record is not right
+python -m examples.serving.run --on flink     inside Flink, models too; or kafka-streams
 
 The first run makes an environment for each server, which takes some minutes.
 """
@@ -22,7 +23,7 @@ from examples.serving.farm import SERVERS, Farm
 from examples.serving.flow import CITIES, Decisions, Deliveries
 from examples.serving.rule import minutes
 from examples.serving.train import truth
-from examples.stage import stage
+from examples.stage import arguments, stage
 
 __all__ = ["main", "problems"]
 
@@ -140,14 +141,17 @@ def table(records: Sequence[Record]) -> None:
 
 def main() -> int:
     """Plays the example; 0 where nothing was lost and every record is right."""
-    with tempfile.TemporaryDirectory() as folder, Farm(Path(folder)) as farm, stage(FOLDER) as local:
+    on = arguments("Plays the serving example on a local broker.").parse_args().on
+    with tempfile.TemporaryDirectory() as folder, Farm(Path(folder)) as farm, stage(FOLDER, on) as local:
         for name in SERVERS:
             print(f"{name}: ready after {farm.start(name):.0f} s", flush=True)
         os.environ.update(farm.addresses())
         local.pointsman("topics", "pipeline.yaml", "--create", "--partitions", "4")
         local.pointsman("check", "pipeline.yaml", "--live")
         decisions, deliveries = Decisions(local.bootstrap), Deliveries(local.bootstrap)
-        command = [sys.executable, "-m", "pointsman.cli.main", "run", "pipeline.yaml"]
+        # Inside an engine the models are called there too, not by dispatchers.
+        command = [sys.executable, "-m", "pointsman.cli.main", "run", "pipeline.yaml", "--role", "all"]
+        command += local.hosting
         with subprocess.Popen(
             command,
             cwd=FOLDER,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import jsonschema
 import kubernetes_validate
@@ -14,12 +16,14 @@ import yaml
 from docs.operator_crds import definition
 from docs.pages import PAYMENTS, ROOT
 from docs.test_commands import refuse_unknown
+from pointsman.runner.serve import MetricsServer
 from pointsman.spec import examine
 
 FOLDER = ROOT / "examples" / "deploy"
 KUBERNETES = "1.34"
 OPERATOR = "flink.apache.org/v1beta1"
 FLINK = "v2_3"
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 Manifest = dict[str, Any]
 
@@ -69,11 +73,23 @@ def test_commands_exist(manifest: Manifest) -> None:
     """What a container is told to run is a command with options that it has; what probes run is Python."""
     for container in containers(manifest):
         refuse_unknown(list(container["args"]))
-        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        for probe in PROBES:
             program, option, code = container[probe]["exec"]["command"]
             ast.parse(code)
             assert (program, option) == ("python", "-c")
             assert f"127.0.0.1:{container['args'][container['args'].index('--metrics-port') + 1]}" in code
+
+
+@pytest.mark.parametrize("manifest", manifests("Deployment", "StatefulSet"))
+@pytest.mark.parametrize("well", [True, False])
+def test_probes_tell(manifest: Manifest, well: bool) -> None:
+    """A probe succeeds where the runner's own server says that all is well, and fails where it does not."""
+    (container,) = containers(manifest)
+    with MetricsServer(0, dict, lambda: well, lambda: well) as server:
+        for probe in PROBES:
+            code = container[probe]["exec"]["command"][2].replace("http://127.0.0.1:9400", server.address)
+            with nullcontext() if well else pytest.raises(HTTPError, match="503"):
+                exec(compile(code, probe, "exec"), {})
 
 
 @pytest.mark.parametrize("manifest", manifests("Deployment", "StatefulSet"))

@@ -9,6 +9,7 @@ import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -249,6 +250,24 @@ def test_a_worker_that_is_killed_is_started_again(pipeline: Pipeline) -> None:
     check(pipeline, sent)
 
 
+def test_a_broker_that_restarts_is_waited_for(tmp_path: Path, pipeline_on: Callable[..., Pipeline]) -> None:
+    """Nothing is lost or repeated, and the log does not fill with what clients say meanwhile."""
+    with LocalBroker(tmp_path / "broker") as local:
+        pipeline = remembering(pipeline_on(Kafka(local.client_config)))
+        sent = twice(400)
+        pipeline.send(sent[:400])
+        run = pipeline.start(*ON)
+        pipeline.wait_until_written(f"{pipeline.name}.decisions", 100, run)
+        local.restart()
+        pipeline.send(sent[400:])
+        while len(pipeline.decisions()) < 800:
+            run.wait_a_moment(0.5)
+            assert run.process.poll() is None, f"{run.logs} {run.errors}"
+        assert run.terminate() == 0
+        check(pipeline, sent)
+        assert len(run.saw("engine_note")) < 60
+
+
 def test_partitions_that_are_added_are_consumed(pipeline: Pipeline) -> None:
     """Without state, a new partition's events are decided without a restart."""
     pipeline.document["kafka"]["topic.metadata.refresh.interval.ms"] = 500
@@ -288,3 +307,4 @@ def test_metrics_are_served(pipeline: Pipeline) -> None:
     assert found["pointsman_partitions",] == 4
     assert urllib.request.urlopen(f"{address}/readyz").status == 200
     assert run.terminate() == 0
+    assert not run.saw("engine_note"), "an undisturbed run is warned of nothing"

@@ -51,6 +51,7 @@ class Home:
 
     def newest(self) -> Path | None:
         """The newest savepoint or checkpoint that is whole."""
+        # Of a pair of the same instant the savepoint, which comes first here, ended the job.
         found = [*self.savepoints.glob("*/_metadata"), *self.checkpoints.glob("*/chk-*/_metadata")]
         return max(found, key=lambda path: path.stat().st_mtime_ns).parent if found else None
 

@@ -82,7 +82,6 @@ def config(
         "max.task.idle.ms": "-1",  # events that went on by another key do not wait for others
         "enable.metrics.push": "false",
         "auto.include.jmx.reporter": "false",
-        "processing.exception.handler.global.enabled": "true",  # or it warns that it might be
         "isolation.level": "read_committed",
         "max.poll.records": str(RECORDS),
         "buffered.records.per.partition": str(2 * RECORDS),
