@@ -60,9 +60,12 @@ def run(
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="Serve /metrics, /healthz and /readyz on this port of 127.0.0.1."
+            min=0, max=65535, help="Serve /metrics, /healthz and /readyz on this port; for this machine only."
         ),
     ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Serve them there; 0.0.0.0 is for other machines too.")
+    ] = "127.0.0.1",
     instance: Annotated[
         str | None, typer.Option(help="Names this deployment among several; the host's name by default.")
     ] = None,
@@ -168,6 +171,7 @@ def run(
         max_events=max_events,
         instance=instance or socket.gethostname(),
         metrics_port=metrics_port,
+        metrics_host=metrics_host,
         as_json=as_json,
         role=role.value if role is not None else "all" if on is Engine.native else "engine",
         models=models,

@@ -79,7 +79,9 @@ def run(
         job = Job(client, say, start.home, behind, settings.until_idle)
         stack.enter_context(signals(job.stop, job.kill))
         if settings.metrics_port is not None:
-            server = MetricsServer(settings.metrics_port, job.snapshot, job.healthy, job.ready)
+            server = MetricsServer(
+                settings.metrics_port, job.snapshot, job.healthy, job.ready, settings.metrics_host
+            )
             say("metrics_served", address=stack.enter_context(server).address)
         monitor = Monitor(job.snapshot, view or Lines(say), VIEW_SECONDS if view else LINE_SECONDS, clock)
         try:

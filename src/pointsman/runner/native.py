@@ -88,7 +88,9 @@ def run(
             crew = Supervisor(settings, say, clock, total, hosting)
         stack.enter_context(signals(crew.stop, crew.kill))
         if settings.metrics_port is not None:
-            server = MetricsServer(settings.metrics_port, crew.snapshot, crew.healthy, crew.ready)
+            server = MetricsServer(
+                settings.metrics_port, crew.snapshot, crew.healthy, crew.ready, settings.metrics_host
+            )
             say("metrics_served", address=stack.enter_context(server).address)
         screen = view or Lines(say)
         monitor = Monitor(crew.snapshot, screen, VIEW_SECONDS if view else LINE_SECONDS, clock)

@@ -1,4 +1,4 @@
-"""`/metrics`, `/healthz` and `/readyz` over HTTP, on this machine only."""
+"""`/metrics`, `/healthz` and `/readyz` over HTTP, for this machine only unless told otherwise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MetricsServer:
     """Answers until it is closed.
 
     Attributes:
-        address: Where, as `http://127.0.0.1:PORT`.
+        address: Where, as `http://HOST:PORT`.
     """
 
     def __init__(
@@ -26,14 +26,16 @@ class MetricsServer:
         snapshot: Callable[[], Snapshot],
         healthy: Callable[[], bool],
         ready: Callable[[], bool],
+        host: str = "127.0.0.1",
     ) -> None:
         """Args:
         port: 0 takes any that is free.
         healthy: Whether the workers turn.
         ready: Whether they have their partitions.
+        host: The address to listen on; 0.0.0.0 is all of this machine's.
 
         Raises:
-            EnvironmentFault: The port is taken.
+            EnvironmentFault: The port is taken, or the address is not this machine's.
         """
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,13 +60,14 @@ class MetricsServer:
                 """Says nothing: a scrape every few seconds is no news."""
 
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
             raise EnvironmentFault(
-                f"--metrics-port {port} cannot be used ({error.strerror}): choose another port"
+                f"metrics cannot be served on {host}:{port} ({error.strerror}): choose another "
+                "--metrics-port, or an address of this machine for --metrics-host"
             ) from error
         self._server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.address = f"http://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="pointsman-metrics", daemon=True
         )

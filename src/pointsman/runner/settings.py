@@ -20,6 +20,7 @@ class Settings:
         until_idle: End after so many seconds at the end of all partitions; None goes on.
         max_events: End after so many events; None goes on.
         instance: Names this deployment among several of one pipeline.
+        metrics_host: The address that metrics are served on.
         metrics_port: Where metrics are served; None serves none, 0 takes any free port.
         as_json: Log lines and the summary as JSON.
         role: `all`; `route` decides and writes requests; `dispatch` reads those and calls models; `engine`,
@@ -38,6 +39,7 @@ class Settings:
     max_events: int | None = None
     instance: str = "local"
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     as_json: bool = False
     role: str = "all"
     models: tuple[str, ...] = ()
