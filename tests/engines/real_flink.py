@@ -24,12 +24,26 @@ from runner.pipelines import Pipeline, Run, events
 
 OWN_PATH = os.environ.get("PYTHONPATH", "")
 IDLE = ("--until-idle", "1")
+PATIENCE = 300.0
 
 
 def on(pipeline: Pipeline, parallelism: int = 1, *more: str) -> tuple[str, ...]:
     """The arguments of a run inside Flink, whose state is kept with the pipeline."""
     where = ("--state-dir", str(pipeline.folder / "state"))
     return ("--on", "flink", "--parallelism", str(parallelism), *where, *more)
+
+
+def ended(pipeline: Pipeline, *arguments: str) -> Run:
+    """A run to its end; two Java machines on a busy one need their time."""
+    run = pipeline.start(*arguments)
+    assert run.wait(PATIENCE) == 0, "".join(run.errors)[-1500:]
+    return run
+
+
+def run_down(run: Run) -> int:
+    """Asks it to end; returns its exit code."""
+    run.process.send_signal(signal.SIGTERM)
+    return run.wait(PATIENCE)
 
 
 def workers_of(run: Run) -> list[psutil.Process]:
@@ -60,7 +74,7 @@ def test_records_are_those_of_the_native_runner(pipeline: Pipeline) -> None:
         pipeline.document["kafka"]["group.id"] = unique("group")
         outputs = {name: unique(name) for name in ("decisions", "dead_letters", "results", "enriched")}
         pipeline.document["write"] = {"headers": wanted, **outputs}
-        assert pipeline.run(*IDLE, *host).summary["events"] == 1003
+        assert ended(pipeline, *IDLE, *host).summary["events"] == 1003
         topics = [pipeline.kafka.consume_all(topic) for topic in outputs.values()]
         written.append([sorted(map(same_but_the_clock, topic)) for topic in topics])
     assert list(map(len, written[0])) == [1001, 146, 1001, 1001]
@@ -91,7 +105,7 @@ def test_kills_of_everything_repeat_nothing(pipeline: Pipeline) -> None:
         begun(pipeline, run, before, instants.randint(1, 500))
         kill_all(run)
     pipeline.send(part_of(sent, 3))
-    pipeline.run(*IDLE, *on(pipeline, 2))
+    ended(pipeline, *IDLE, *on(pipeline, 2))
     check(pipeline, sent)
 
 
@@ -108,8 +122,8 @@ def test_kills_of_a_worker_repeat_nothing(pipeline: Pipeline) -> None:
         for worker in workers_of(run)[:1]:
             worker.kill()
     pipeline.send(part_of(sent, 3))
-    assert run.terminate() == 0, run.errors
-    pipeline.run(*IDLE, *on(pipeline, 2))
+    assert run_down(run) == 0, run.errors
+    ended(pipeline, *IDLE, *on(pipeline, 2))
     check(pipeline, sent)
 
 
@@ -124,10 +138,10 @@ def test_a_savepoint_is_resumed_at_another_parallelism(pipeline: Pipeline) -> No
         run = pipeline.start(*on(pipeline, parallelism))
         begun(pipeline, run, before, 200)
         run.process.send_signal(how)
-        assert run.wait(60) == 0, run.errors
+        assert run.wait(PATIENCE) == 0, run.errors
         assert "savepoint-" in run.saw("engine_saved")[0]["path"]
     pipeline.send(part_of(sent, 2) + part_of(sent, 3))
-    run = pipeline.run(*IDLE, *on(pipeline, 3))
+    run = ended(pipeline, *IDLE, *on(pipeline, 3))
     assert run.saw("engine_resumes")
     check(pipeline, sent)
 
@@ -137,7 +151,7 @@ def test_events_go_on_by_another_key(pipeline: Pipeline) -> None:
     window = {"key": "kind", "over": "1h", "aggregate": {"n": "count"}, "repartition": True}
     pipeline.document["enrich"] = {"seen": {"window": window}}
     pipeline.send(events(900))
-    pipeline.run(*IDLE, *on(pipeline, 2))
+    ended(pipeline, *IDLE, *on(pipeline, 2))
     decisions = pipeline.decisions()
     assert sorted(d["event"]["n"] for d in decisions) == list(range(900))
     assert sorted(d["metadata"]["seen"]["n"] for d in decisions) == list(range(1, 901))
@@ -148,8 +162,8 @@ def test_a_beginning_that_is_set_anew_keeps_state(pipeline: Pipeline) -> None:
     remembering(pipeline)
     pipeline.models()
     pipeline.send(events(200))
-    pipeline.run(*IDLE, *on(pipeline))
-    run = pipeline.run("--from", "earliest", *IDLE, *on(pipeline))
+    ended(pipeline, *IDLE, *on(pipeline))
+    run = ended(pipeline, "--from", "earliest", *IDLE, *on(pipeline))
     assert run.summary["events"] == 200
     fresh = Counter(d["metadata"]["q"]["duplicates"] for d in pipeline.decisions())
     assert fresh == {1.0: 200, 0.0: 200}
@@ -160,7 +174,7 @@ def test_a_python_error_ends_the_run_with_its_traceback(pipeline: Pipeline) -> N
     pipeline.document["models"]["fast"]["python"] = "models:missing"
     pipeline.send(events(10))
     run = pipeline.start(*on(pipeline))
-    assert run.wait(60) != 0
+    assert run.wait(PATIENCE) != 0
     assert "missing" in "".join(run.errors)
 
 
@@ -179,7 +193,7 @@ def test_metrics_are_served(pipeline: Pipeline) -> None:
     assert found["pointsman_route_events_total", "all"] == 500
     assert found["pointsman_workers",] == 2
     assert urllib.request.urlopen(f"{address}/readyz").status == 200
-    assert run.terminate() == 0
+    assert run_down(run) == 0
 
 
 def test_nothing_is_left_behind(pipeline: Pipeline) -> None:
@@ -221,11 +235,11 @@ def test_a_session_cluster_of_packages_alone(pipeline: Pipeline) -> None:
     jobs = json.loads(urllib.request.urlopen(f"{address}/jobs/overview").read())["jobs"]
     assert [job["state"] for job in jobs] == ["RUNNING"]
     below = psutil.Process(run.process.pid).children(recursive=True)
-    assert run.terminate() == 0, run.errors
+    assert run_down(run) == 0, run.errors
     _, alive = psutil.wait_procs(below, timeout=20)
     assert not alive
     pipeline.send(sent[1000:])
-    run = pipeline.run(*IDLE, *on(pipeline, 1))
+    run = ended(pipeline, *IDLE, *on(pipeline, 1))
     assert "savepoint-" in run.saw("engine_resumes")[0]["path"]
     check(pipeline, sent)
 
@@ -256,7 +270,7 @@ def test_a_cluster_elsewhere_gets_all_it_needs(
         pipeline.wait_until_written(f"{pipeline.name}.decisions", 1, left)
         kill_all(left)
         run = pipeline.start(*IDLE, *on(pipeline, 2, "--master", cluster.address))
-        assert run.wait(180) == 0, "".join(run.errors)[-1500:]
+        assert run.wait(PATIENCE) == 0, "".join(run.errors)[-1500:]
         assert run.saw("engine_job")[0]["status"] == "LEFT OVER"
     finally:
         cluster.__exit__(None, None, None)
