@@ -56,7 +56,7 @@ class Play:
     @property
     def name(self) -> str:
         """The pipeline's name."""
-        return f"chaos-{self.seed}"
+        return f"chaos-{self.host}-{self.seed}"
 
     @property
     def plan(self) -> list[Fault]:
