@@ -28,7 +28,13 @@ from pointsman.bus.local import LocalBroker
 SILENT = logging.getLogger("tests.librdkafka")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
-_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._NOENT)
+_NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError._NOENT,
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class Kafka:
         for found in self.admin.list_offsets(asked).values() if asked else ():
             try:
                 total += found.result(30).offset
-            except KafkaException as error:  # the topic is so new that nobody leads the partition
+            except KafkaException as error:  # nobody leads it yet, or the broker has begun anew
                 if error.args[0].code() not in _NO_LEADER:
                     raise
         return total
