@@ -40,8 +40,11 @@ def differences(bootstrap: str, document: Path, oracle: Oracle, host: str = "nat
         held = [(key, backing) for backing in backings.values() for key in list(backing.keys())]
         shown = {key: spec.make(backing).show(key) for key, backing in held}
         wanted = {key: one for key, seen in oracle.seen.items() if (one := _WANTED[spec.field](seen))}
+        newest = max((one["newest"] for one in wanted.values()), default=0)
         for key in sorted(shown.keys() | wanted.keys()):
             got = shown.get(key)
+            if got is None and wanted[key]["newest"] < newest - _IDLE[spec.field]:
+                continue  # it has been idle so long that it may have been dropped
             told = None if got is None else _told(spec.field, got)
             if not same(told, wanted.get(key)):
                 yield f"{spec.field} of {key}: {told}, wanted {wanted.get(key)}"
@@ -91,6 +94,9 @@ def _big(times: list[int]) -> dict[str, Any]:
     newest = max(times)
     return {"newest": newest, "value": sum(newest - 10 * MINUTE < one for one in times)}
 
+
+_IDLE = {"spend": 3 * HOUR, "hourly": 3 * HOUR, "big": 80 * MINUTE}
+"""After so long without an event a key may be dropped: twice the window's length, and an hour."""
 
 _WANTED: dict[str, Callable[[Any], dict[str, Any] | None]] = {
     "spend": lambda seen: _spend(seen.events) if seen.events else None,
