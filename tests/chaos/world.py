@@ -95,7 +95,7 @@ def events(seed: int, count: int) -> Iterator[Sent]:
         if kind < 0.15:
             when -= draw.randrange(50 * 60_000)  # out of order, within the window
         elif kind < 0.18:
-            when -= 3 * 3_600_000  # late
+            when -= 70 * 60_000  # late, and not so old that its key may have been dropped as idle
         elif kind < 0.19:
             when += 5 * 3_600_000  # ahead of its record
         event: dict[str, object] = {
