@@ -180,8 +180,9 @@ class Play:
         """What an operator does where nothing goes on: looks for transactions that the broker forgot."""
         admin = AdminClient({"bootstrap.servers": self.broker.bootstrap, "log_level": 0})
         topics = _steadily(lambda: admin.list_topics(timeout=15).topics)
+        ours = (f"{self.name}.", f"{self.name}-")
         self.hanging += abort_hanging(
-            self.broker, [topic for topic in topics if topic.startswith(f"{self.name}.")]
+            self.broker, [name for name in topics if name.startswith(ours) or name == "__consumer_offsets"]
         )
 
 
