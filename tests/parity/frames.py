@@ -18,8 +18,9 @@ from parity.beside import beside
 from parity.murmur import partition_of
 from parity.record import Written
 from parity.stage import Play
-from pointsman.runner.framed import Framed
+from pointsman.runner.framed import Framed, ground_of
 from pointsman.runner.stages import by_topics
+from pointsman.runner.start import reach
 from runner.test_framed import Engine, Record, frame_of
 
 __all__ = ["Frames"]
@@ -62,7 +63,8 @@ class Frames:
 
     def _play(self, play: Play) -> None:
         task, draw = self._tasks[play.name], random.Random(play.name)
-        framed = Framed.open(play.document, task.fetch, role="all")
+        ground = ground_of(play.document, reach(play.document), "all")
+        framed = Framed.open(play.document, ground, task.fetch, role="all")
         try:
             framed.own(range(play.case.partitions))
             waiting = self._waiting(play, task)

@@ -20,13 +20,13 @@ from pointsman.runner.flink_plan import shown, told
 from pointsman.runner.flink_rest import jobs_called, stop
 from pointsman.runner.flink_ship import ship
 from pointsman.runner.flink_start import LOCAL, SESSION, Start
-from pointsman.runner.framed import away
+from pointsman.runner.framed import ground_of
 from pointsman.runner.logs import Say, to_stream
 from pointsman.runner.monitor import LINE_SECONDS, VIEW_SECONDS, Lines, Monitor, live
 from pointsman.runner.native import Summary, signals, summary_of
 from pointsman.runner.serve import MetricsServer
 from pointsman.runner.settings import Settings
-from pointsman.runner.start import Begin, group_of, prepare, rewind
+from pointsman.runner.start import Begin, group_of, rewind
 from pointsman.spec.document import Document
 
 __all__ = ["run"]
@@ -107,8 +107,7 @@ def _stop_leftovers(plan: Mapping[str, Any], say: Say) -> None:
 
 def _prepare(document: Document, settings: Settings, start: Start, say: Say) -> None:
     """Makes topics, and sets what begins anew."""
-    gone = away(document, start.plan["worker"]["open"]["role"])
-    prepare(document, start.cluster, "route" if gone else "all", gone)
+    ground_of(document, start.cluster, start.plan["worker"]["open"]["role"])
     if settings.begin is not None:
         rewind(document, start.cluster, Begin.parse(settings.begin), say)
     start.home.remember(start.known)

@@ -19,9 +19,10 @@ from typing import IO, Any, Final
 from pointsman.base.clock import SystemClock
 from pointsman.base.errors import MissingExtra, PointsmanError, SpecError, UsageError
 from pointsman.runner import collector
-from pointsman.runner.framed import Framed
+from pointsman.runner.framed import Framed, ground_of
 from pointsman.runner.logs import to_stream
 from pointsman.runner.metrics import Metrics, Snapshot
+from pointsman.runner.start import reach
 from pointsman.spec import load
 
 __all__ = ["Pipe", "from_json", "serve", "to_json"]
@@ -96,7 +97,8 @@ def _open(told: dict[str, Any], pipe: Pipe) -> Framed:
     document = load(Path(told["document"]), tuple(map(Path, told["overlays"])))
     collector.calm()
     say = to_stream(SystemClock(), as_json=False)
-    framed = Framed.open(document, pipe.ask, role=told["role"], metrics=Metrics(), say=say)
+    ground = ground_of(document, reach(document), told["role"])
+    framed = Framed.open(document, ground, pipe.ask, role=told["role"], metrics=Metrics(), say=say)
     framed.own(told["partitions"])
     collector.settle(document.profile)
     return framed

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from pointsman.base.clock import Clock, SystemClock
 from pointsman.base.records import Batch
+from pointsman.bus.topics import Topics
 from pointsman.engine.decide import Decided
 from pointsman.runner.changes import Changes, changes_of
 from pointsman.runner.fetched import Fetch, Fetched
@@ -30,13 +31,13 @@ from pointsman.runner.records import ANY, Records
 from pointsman.runner.remotes import is_remote
 from pointsman.runner.router import Router
 from pointsman.runner.stages import Stages
-from pointsman.runner.start import Ground, prepare, reach
+from pointsman.runner.start import Ground, prepare
 from pointsman.runner.state import SWEEP_SECONDS, SWEPT, times_of
 from pointsman.runner.tracing import open_tracing
 from pointsman.spec.document import Document
 from pointsman.state.base import Store, StoreSpec
 
-__all__ = ["Framed", "away"]
+__all__ = ["Framed", "away", "ground_of"]
 
 _PATIENCE_SECONDS = 0.01
 _SLICE_SECONDS = 0.05
@@ -51,6 +52,16 @@ def away(document: Document, role: str) -> tuple[str, ...]:
         for model in picked(document)
         if any(is_remote(document.models[name]) for name in asked(document, model))
     )
+
+
+def ground_of(document: Document, cluster: Topics, role: str) -> Ground:
+    """What a pipeline stands on inside an engine: its topics, those of requests where dispatchers run plans.
+
+    Raises:
+        PointsmanError: As `prepare`.
+    """
+    gone = away(document, role)
+    return prepare(document, cluster, "route" if gone else "all", gone)
 
 
 class _Frames(Records):
@@ -168,6 +179,7 @@ class Framed:
     def open(
         cls,
         document: Document,
+        ground: Ground,
         fetch: Fetch,
         *,
         role: str = "engine",
@@ -175,9 +187,10 @@ class Framed:
         say: Say = quiet,
         stopping: Callable[[], bool] = lambda: False,
     ) -> Self:
-        """Opens models and tables, and makes the topics that are written where they are missing.
+        """Opens models and tables.
 
         Args:
+            ground: As `ground_of` finds it for this role.
             fetch: Asks the engine what is stored: a frame `F` in, a frame `S` out.
             role: `all` calls models behind a wire too; `engine` leaves their plans to dispatchers.
 
@@ -186,8 +199,6 @@ class Framed:
         """
         metrics = metrics or Metrics()
         gone = away(document, role)
-        cluster = reach(document)
-        ground = prepare(document, cluster, "route" if gone else "all", gone)
         sink = _Frames(ground.decisions, ground.dead_letters, metrics, ground.extracts, ground.requests)
         host = Router.onto(sink, document, metrics, away=gone) if gone else Host.open(document, metrics)
         host.follow_tables(say, stopping)

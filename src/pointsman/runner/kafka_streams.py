@@ -21,13 +21,13 @@ from pointsman.base.errors import UsageError
 from pointsman.bus.topics import CHANGELOG, Topics
 from pointsman.engine.build import stores_of
 from pointsman.runner import native
-from pointsman.runner.framed import away
+from pointsman.runner.framed import ground_of
 from pointsman.runner.hosts import KAFKA_STREAMS, require
 from pointsman.runner.link import Link
 from pointsman.runner.native import Summary
 from pointsman.runner.settings import Settings
 from pointsman.runner.stages import by_topics
-from pointsman.runner.start import Ground, group_of, prepare
+from pointsman.runner.start import Ground, group_of
 from pointsman.runner.streams_config import RECORDS, WAIT_MS, config, folder_of
 from pointsman.runner.streams_jvm import Java
 from pointsman.runner.streams_worker import Brain, StreamsWorker
@@ -95,7 +95,7 @@ def _serve(
         seats = []
         for _ in range(settings.threads):
             seat = java.named("Seat")()
-            brain = Brain(java, seat, document, settings, link)
+            brain = Brain(java, seat, document, ground, settings, link)
             stack.callback(brain.framed.close)
             seat.seat(java.implement("Brain", brain))
             brains.append(brain)
@@ -128,8 +128,7 @@ def _host(java: Java, document: Document, seats: Sequence[Any], properties: dict
 
 def _ground(document: Document, cluster: Topics, settings: Settings) -> Ground:
     """The topics of the pipeline; those of requests where dispatchers run plans."""
-    gone = away(document, settings.role)
-    return prepare(document, cluster, "route" if gone else "all", gone)
+    return ground_of(document, cluster, settings.role)
 
 
 def _changelog(document: Document, store: str) -> str:

@@ -12,6 +12,7 @@ from pointsman.runner.framed import Framed
 from pointsman.runner.link import Link, Report
 from pointsman.runner.metrics import Metrics, Snapshot, merge
 from pointsman.runner.settings import Settings
+from pointsman.runner.start import Ground
 from pointsman.runner.streams_jvm import Java
 from pointsman.spec.document import Document
 
@@ -32,12 +33,14 @@ class Brain:
         error: What the last frame failed with.
     """
 
-    def __init__(self, java: Java, seat: Any, document: Document, settings: Settings, link: Link) -> None:
+    def __init__(
+        self, java: Java, seat: Any, document: Document, ground: Ground, settings: Settings, link: Link
+    ) -> None:
         self.error: BaseException | None = None
         self._java = java
         self._seat = seat
         self.framed = Framed.open(
-            document, self._fetch, role=settings.role, say=link.say, stopping=lambda: link.stopping
+            document, ground, self._fetch, role=settings.role, say=link.say, stopping=lambda: link.stopping
         )
 
     def handle(self, frame: Any) -> Any:
