@@ -16,11 +16,11 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engines.real_kafka_streams import check, remembering, same_but_the_clock, twice
-from kafka import unique
+from engines.alike import alike, check
 from pointsman.runner.flink_cluster import SessionCluster
 from pointsman.runner.flink_jars import engine_jars
 from runner.pipelines import Pipeline, Run, events
+from runner.repeats import remembering, twice
 
 OWN_PATH = os.environ.get("PYTHONPATH", "")
 IDLE = ("--until-idle", "1")
@@ -63,23 +63,7 @@ def kill_all(run: Run) -> None:
 
 def test_records_are_those_of_the_native_runner(pipeline: Pipeline) -> None:
     """Values, keys, headers and partitions are the same on both hosts, in all topics that are written."""
-    pipeline.models("raises")
-    mixed = [{**e, "kind": "raises" if e["n"] % 7 == 0 else "fast"} for e in events(1000)]
-    headers = [("traceparent", b"00-ab-cd-01"), ("none", None), ("twice", b"1"), ("twice", b"2")]
-    pipeline.kafka.produce(pipeline.source, [(e["k"], json.dumps(e)) for e in mixed], headers=headers)
-    pipeline.kafka.produce(pipeline.source, [None, b"\xff", (b"\xff", json.dumps(mixed[0]))])
-    wanted = ["id", "model", "source", "traceparent"]
-    written = []
-    for host in (on(pipeline, 2), ()):
-        pipeline.document["kafka"]["group.id"] = unique("group")
-        outputs = {name: unique(name) for name in ("decisions", "dead_letters", "results", "enriched")}
-        pipeline.document["write"] = {"headers": wanted, **outputs}
-        assert ended(pipeline, *IDLE, *host).summary["events"] == 1003
-        topics = [pipeline.kafka.consume_all(topic) for topic in outputs.values()]
-        written.append([sorted(map(same_but_the_clock, topic)) for topic in topics])
-    assert list(map(len, written[0])) == [1001, 146, 1001, 1001]
-    for flink, native in zip(*written, strict=True):
-        assert [one for one in flink if one not in native] == []
+    alike(pipeline, lambda *host: ended(pipeline, *IDLE, *host), on(pipeline, 2))
 
 
 def part_of(sent: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:

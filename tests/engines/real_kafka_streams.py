@@ -4,87 +4,29 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import signal
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka.admin import NewPartitions
 from prometheus_client.parser import text_string_to_metric_families
 
-from kafka import Kafka, unique
+from engines.alike import alike, check
+from kafka import Kafka
 from pointsman.bus.local import LocalBroker
-from runner.pipelines import Pipeline, events, in_order
+from runner.pipelines import Pipeline, events
+from runner.repeats import remembering, twice
 
 ON = ("--on", "kafka-streams")
-SEEN = {"q": {"quality": {"duplicates": {"key": "id", "within": "24h"}}}}
-"""A field that remembers: 1.0 for the first event of an id in its partition, 0.0 for later ones."""
-
-
-def remembering(pipeline: Pipeline, **keys: Any) -> Pipeline:
-    """The pipeline with state, in small steps."""
-    pipeline.document |= {"enrich": SEEN, "profile": "latency", **keys}
-    pipeline.document["kafka"] |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
-    pipeline.models("paced", "raises")
-    return pipeline
-
-
-def twice(count: int) -> list[dict[str, Any]]:
-    """Events, and all of them again; some fail, most take a while."""
-    kinds = {0: "fast", 1: "raises"}
-    once = [{**event, "kind": kinds.get(event["n"] % 10, "paced")} for event in events(count, keys=50)]
-    return once + once
-
-
-def check(pipeline: Pipeline, sent: Iterable[dict[str, Any]]) -> None:
-    """Each event was decided once, in order, its first time told from its second; letters come once."""
-    sent = list(sent)
-    decisions = pipeline.decisions()
-    places = Counter((d["source"]["partition"], d["source"]["offset"]) for d in decisions)
-    assert set(places.values()) == {1}, [place for place, times in places.items() if times > 1][:5]
-    wanted = Counter(event["n"] for event in sent)
-    assert Counter(d["event"]["n"] for d in decisions) == wanted
-    fresh = Counter(d["event"]["n"] for d in decisions if d["metadata"]["q"]["duplicates"] == 1.0)
-    assert fresh == Counter(wanted.keys()), "what an aborted transaction remembered was not forgotten"
-    assert in_order(decisions)
-    buried = Counter(dict(m.headers())["pointsman-id"].decode() for m in pipeline.dead_letters())
-    assert buried == Counter(event["id"] for event in sent if event["kind"] == "raises")
-
-
-CLOCKS = re.compile(r'"(decided_at|latency_ms|policy)": ?[^,}]+')
-
-
-def same_but_the_clock(message: Any) -> tuple[Any, ...]:
-    """A record without what clocks said and the policy's name; without a key not where it lies either."""
-    place = -1 if message.key() is None else message.partition()
-    value, headers = (CLOCKS.sub("", str(part)) for part in (message.value(), message.headers()))
-    return place, message.key() or b"", value, headers
 
 
 def test_records_are_those_of_the_native_runner(pipeline: Pipeline) -> None:
     """Values, keys, headers and partitions are the same on both hosts, in all topics that are written."""
-    pipeline.models("raises")
-    mixed = [{**e, "kind": "raises" if e["n"] % 7 == 0 else "fast"} for e in events(1000)]
-    headers = [("traceparent", b"00-ab-cd-01"), ("none", None), ("twice", b"1"), ("twice", b"2")]
-    pipeline.kafka.produce(pipeline.source, [(e["k"], json.dumps(e)) for e in mixed], headers=headers)
-    pipeline.kafka.produce(pipeline.source, [None, b"\xff", (b"\xff", json.dumps(mixed[0]))])
-    wanted = ["id", "model", "source", "traceparent"]
-    written = []
-    for host in (ON, ()):
-        pipeline.document["kafka"]["group.id"] = unique("group")
-        outputs = {name: unique(name) for name in ("decisions", "dead_letters", "results", "enriched")}
-        pipeline.document["write"] = {"headers": wanted, **outputs}
-        assert pipeline.run("--until-idle", "0.5", *host).summary["events"] == 1003
-        topics = [pipeline.kafka.consume_all(topic) for topic in outputs.values()]
-        written.append([sorted(map(same_but_the_clock, topic)) for topic in topics])
-    assert list(map(len, written[0])) == [1001, 146, 1001, 1001]
-    for streams, native in zip(*written, strict=True):
-        assert [one for one in streams if one not in native] == []
+    alike(pipeline, lambda *host: pipeline.run("--until-idle", "0.5", *host), ON)
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["temporary", "state-dir"])
